@@ -1,0 +1,48 @@
+// Package baton is the front door of the repository: the picture of the rooms and the rules between them. It holds no code.
+//
+// baton keeps a MySQL or MariaDB database writable at one well-known name, whatever dies, and tells every machine where
+// each service is. One rule governs everything:
+//
+//	Connections carry observations, Raft carries decisions, and everything anyone sees is a projection of one
+//	immutable *registry.State.
+//
+// Imports point up in this picture; data flows down and closes its loop only through the real mysqld:
+//
+//	          registry            mysqld     identity       leaves: import no other room
+//	         /  |   \  \___________  |           |
+//	      raft  |    \             \ |           |
+//	       |    | dnsserver hostsgen health      |   discovery    (leaf: node names are strings here)
+//	       |   api                   |           |
+//	       |    |                 promote        |
+//	       +----+------ agent -------+-----------+----+
+//	                      |
+//	              config, demo (internal/lab)
+//	                      |
+//	                  cmd/baton
+//
+//	observe             gather            decide              commit          project
+//	mysqld -> health.Checker ----------> health.Board -> promote.Decide -> raft -> registry.State -+-> dnsserver -> apps
+//	  ^                                                                                            +-> hostsgen  -> files
+//	  |                                                                                            +-> api       -> people
+//	  +---------------------- promote.Guard (each database host makes its mysqld match) <----------+
+//
+// The rooms, one duty each:
+//
+//	registry   the words of the cluster and one immutable version of its replicated state
+//	raft       keeps the same registry on every server and says who leads
+//	discovery  says who is present: gossip membership and fast failure hints
+//	health     checks this node's services and remembers the newest report of every node
+//	mysqld     says to one MySQL or MariaDB server the few things baton needs; GTID algebra
+//	promote    decides who is primary, and makes the local mysqld obey
+//	dnsserver  answers DNS questions from the records last published
+//	hostsgen   keeps a marked block of a hosts file equal to the records
+//	identity   makes and checks the certificates by which nodes know each other
+//	api        the door: HTTP server and client, the state stream, reports from agents
+//	agent      puts one node together and takes it apart in reverse order
+//	config     reads a node's HCL file, with a position and a way out in every error
+//	demo       runs a whole cluster on this machine and proves a failover
+//	cmd/baton  turns a command line into one call
+//
+// docs/design.md says why, docs/guarantees.md what is promised and which test holds it; repo_test.go holds the rules
+// that a test can hold.
+package baton

@@ -1,0 +1,121 @@
+package registry
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Command is one decision. Apply is pure: the same command on the same state gives the same result everywhere, and a
+// refused command gives an error and no state.
+type Command interface {
+	Apply(*State) (*State, error)
+	// Urgent commands are made visible on every server at once instead of with the next message of the leader.
+	Urgent() bool
+	kind() kind
+}
+
+// ErrStale is returned by Apply when the world has moved on since the command was made: another epoch, another phase.
+var ErrStale = errors.New("stale")
+
+// ErrInvalid is returned by Apply for a command that breaks a rule in any state.
+var ErrInvalid = errors.New("invalid")
+
+// ErrUnknown is returned for an encoding, a kind or a thing that this state does not know.
+var ErrUnknown = errors.New("unknown")
+
+// kind is the number of a command on the wire and on disk; numbers are never reused.
+type kind uint16
+
+const (
+	kindPutNode          kind = 1
+	kindRemoveNode       kind = 2
+	kindPutService       kind = 3
+	kindRemoveService    kind = 4
+	kindSetServiceHealth kind = 5
+	kindPutDatabase      kind = 16
+	kindPutMember        kind = 17
+	kindRemoveMember     kind = 18
+	kindSetRotation      kind = 19
+	kindRevoke           kind = 32
+	kindEscalate         kind = 33
+	kindElect            kind = 34
+	kindEstablish        kind = 35
+	kindAddAcker         kind = 36
+	kindRefuse           kind = 37
+)
+
+// newCommand returns an empty command of this kind, or nil.
+func newCommand(k kind) Command {
+	switch k {
+	case kindPutNode:
+		return &PutNode{}
+	case kindRemoveNode:
+		return &RemoveNode{}
+	case kindPutService:
+		return &PutService{}
+	case kindRemoveService:
+		return &RemoveService{}
+	case kindSetServiceHealth:
+		return &SetServiceHealth{}
+	case kindPutDatabase:
+		return &PutDatabase{}
+	case kindPutMember:
+		return &PutMember{}
+	case kindRemoveMember:
+		return &RemoveMember{}
+	case kindSetRotation:
+		return &SetRotation{}
+	case kindRevoke:
+		return &Revoke{}
+	case kindEscalate:
+		return &Escalate{}
+	case kindElect:
+		return &Elect{}
+	case kindEstablish:
+		return &Establish{}
+	case kindAddAcker:
+		return &AddAcker{}
+	case kindRefuse:
+		return &Refuse{}
+	}
+	return nil
+}
+
+// commandVersion is the first byte of an encoded command.
+const commandVersion = 1
+
+// MaxCommand is the largest encoded command in bytes.
+const MaxCommand = 1 << 20
+
+// Encode returns the bytes of c: version, kind (big endian), JSON.
+func Encode(c Command) ([]byte, error) {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", c, err)
+	}
+	b := binary.BigEndian.AppendUint16([]byte{commandVersion}, uint16(c.kind()))
+	b = append(b, body...)
+	if len(b) > MaxCommand {
+		return nil, fmt.Errorf("encode %T: %d bytes, at most %d: %w", c, len(b), MaxCommand, ErrInvalid)
+	}
+	return b, nil
+}
+
+// Decode reads what Encode wrote. Unknown versions, kinds and fields are errors: a server that cannot read a decision
+// must stop rather than skip it.
+func Decode(b []byte) (Command, error) {
+	if len(b) < 3 || b[0] != commandVersion {
+		return nil, fmt.Errorf("decode command: %w", versionError(b, commandVersion))
+	}
+	k := kind(binary.BigEndian.Uint16(b[1:3]))
+	c := newCommand(k)
+	if c == nil {
+		return nil, fmt.Errorf("decode command: kind %d: %w", k, ErrUnknown)
+	}
+	if err := strictJSON(b[3:], c); err != nil {
+		return nil, fmt.Errorf("decode %T: %w", c, err)
+	}
+	return c, nil
+}

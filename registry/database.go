@@ -1,0 +1,108 @@
+package registry
+
+import (
+	"cmp"
+	"slices"
+)
+
+// historyLength bounds Database.History; older events fall off.
+const historyLength = 100
+
+// Database is the replicated truth about one database. Values inside a State are never changed in place.
+type Database struct {
+	Name   DatabaseName `json:"name"`
+	Policy Policy       `json:"policy"`
+	Epoch  Epoch        `json:"epoch"`
+	Phase  Phase        `json:"phase"`
+	// Primary acknowledges writes in serving, is the winner in promoting and empty otherwise.
+	Primary InstanceID `json:"primary,omitempty"`
+	// Former is the last established primary, in closing, fencing and promoting.
+	Former InstanceID `json:"former,omitempty"`
+	// To is the wanted winner of a planned hand-over.
+	To InstanceID `json:"to,omitempty"`
+	// Cause is why the present epoch began.
+	Cause Cause `json:"cause,omitzero"`
+	// Ackers (sorted) and K belong to the last established reign: a fence must cover |Ackers|-K+1 of them.
+	Ackers []InstanceID `json:"ackers,omitempty"`
+	K      int          `json:"k,omitempty"`
+	// NextAckers and NextK are chosen by Elect and take effect with Establish.
+	NextAckers []InstanceID `json:"next_ackers,omitempty"`
+	NextK      int          `json:"next_k,omitempty"`
+	// Base is the GTID set from which the reign of Primary starts.
+	Base string `json:"base,omitempty"`
+	// Settled is the base that an Elect of this interregnum proved to hold every acknowledged transaction. While
+	// it is set the former primary is excluded already, and whoever wins must hold Settled.
+	Settled *Settled `json:"settled,omitempty"`
+	// Proof is how the Elect of this epoch was proved, in promoting.
+	Proof Proof `json:"proof,omitempty"`
+	// Reign is the base and the source of the last established reign: only Reign.Source wrote since Reign.Base,
+	// so anything else on a member is errant.
+	Reign      Reign      `json:"reign,omitzero"`
+	Durability Durability `json:"durability"`
+	Members    []Member   `json:"members,omitempty"` // sorted by ID
+	// Refusal is why baton does nothing although something is wrong, and how to unblock it (G10).
+	Refusal Cause   `json:"refusal,omitzero"`
+	History []Event `json:"history,omitempty"`
+}
+
+// Settled is what an Elect proved; see Database.Settled.
+type Settled struct {
+	Epoch Epoch  `json:"epoch"`
+	Base  string `json:"base"`
+}
+
+// Reign is the origin of a reign; see Database.Reign.
+type Reign struct {
+	Base   string `json:"base,omitempty"`
+	Source string `json:"source,omitempty"` // Member.SourceKey of the primary
+}
+
+// Member returns the member with this id.
+func (d *Database) Member(id InstanceID) (Member, bool) {
+	i, ok := slices.BinarySearchFunc(d.Members, id, func(m Member, id InstanceID) int { return cmp.Compare(m.ID, id) })
+	if !ok {
+		return Member{}, false
+	}
+	return d.Members[i], true
+}
+
+// IsAcker reports whether id's acknowledgement counts in the last established reign.
+func (d *Database) IsAcker(id InstanceID) bool { return slices.Contains(d.Ackers, id) }
+
+// Need is how many of Ackers must be fenced before the former primary can acknowledge nothing: |A|-K+1.
+func (d *Database) Need() int { return len(d.Ackers) - d.K + 1 }
+
+// Interregnum reports whether nobody reigns: the name is withdrawn and questions for it are held.
+func (d *Database) Interregnum() bool {
+	return d.Phase == Closing || d.Phase == Fencing || d.Phase == Promoting
+}
+
+// clone copies d so that Apply can change the copy.
+func (d *Database) clone() *Database {
+	c := *d
+	c.Ackers = slices.Clone(d.Ackers)
+	c.NextAckers = slices.Clone(d.NextAckers)
+	c.Members = slices.Clone(d.Members)
+	c.History = slices.Clone(d.History)
+	if d.Settled != nil {
+		s := *d.Settled
+		c.Settled = &s
+	}
+	return &c
+}
+
+func (d *Database) setMember(m Member) {
+	i, ok := slices.BinarySearchFunc(d.Members, m.ID, func(a Member, id InstanceID) int { return cmp.Compare(a.ID, id) })
+	if ok {
+		d.Members[i] = m
+		return
+	}
+	d.Members = slices.Insert(d.Members, i, m)
+}
+
+func (d *Database) record(at int64, who InstanceID, why Cause) {
+	d.History = append(d.History, Event{AtMillis: at, Epoch: d.Epoch, Phase: d.Phase, Instance: who, Cause: why})
+	if over := len(d.History) - historyLength; over > 0 {
+		d.History = slices.Delete(d.History, 0, over)
+	}
+}

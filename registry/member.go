@@ -1,0 +1,159 @@
+package registry
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// PutDatabase creates a database in phase forming, or replaces the policy of an existing one.
+type PutDatabase struct {
+	Name   DatabaseName `json:"name"`
+	Policy Policy       `json:"policy"`
+}
+
+func (*PutDatabase) kind() kind { return kindPutDatabase }
+
+// Urgent is false: a policy takes effect with the next message.
+func (*PutDatabase) Urgent() bool { return false }
+
+// Apply returns ErrInvalid for a bad name or policy.
+func (c *PutDatabase) Apply(s *State) (*State, error) {
+	if err := ValidName(string(c.Name)); err != nil {
+		return nil, fmt.Errorf("put database: %w: %w", err, ErrInvalid)
+	}
+	if err := c.Policy.Validate(); err != nil {
+		return nil, fmt.Errorf("put database %s: %w: %w", c.Name, err, ErrInvalid)
+	}
+	d, ok := s.Database(c.Name)
+	if !ok {
+		d = &Database{Name: c.Name, Phase: Forming, Durability: Lossless}
+	}
+	d = d.clone()
+	d.Policy = c.Policy
+	return s.withDatabase(d), nil
+}
+
+// PutMember registers a database server or replaces what is known of it. Rotation is kept.
+type PutMember struct {
+	Database DatabaseName `json:"database"`
+	Member   Member       `json:"member"`
+}
+
+func (*PutMember) kind() kind { return kindPutMember }
+
+// Urgent is false: a member appears with the next message.
+func (*PutMember) Urgent() bool { return false }
+
+// Apply returns ErrUnknown for an unknown database and ErrInvalid for bad values, for a flavor that differs from the
+// other members' and for a server uuid or address that another member has (a copied data directory).
+func (c *PutMember) Apply(s *State) (*State, error) {
+	d, ok := s.Database(c.Database)
+	if !ok {
+		return nil, fmt.Errorf("put member %s: database %s: %w", c.Member.ID, c.Database, ErrUnknown)
+	}
+	if err := c.Member.validate(); err != nil {
+		return nil, fmt.Errorf("put member %s of %s: %w: %w", c.Member.ID, c.Database, err, ErrInvalid)
+	}
+	m := c.Member
+	for _, other := range d.Members {
+		if other.ID == m.ID {
+			m.OutOf = other.OutOf
+			continue
+		}
+		if err := m.conflicts(other); err != nil {
+			return nil, fmt.Errorf("put member %s of %s: %w: %w", m.ID, c.Database, err, ErrInvalid)
+		}
+	}
+	d = d.clone()
+	d.setMember(m)
+	return s.withDatabase(d), nil
+}
+
+func (m Member) validate() error {
+	if err := ValidName(string(m.ID)); err != nil {
+		return err
+	}
+	ap, err := netip.ParseAddrPort(m.Address)
+	if err != nil || ap.Port() == 0 {
+		return fmt.Errorf("address %q: want ip:port", m.Address)
+	}
+	if m.Flavor != MySQL && m.Flavor != MariaDB {
+		return fmt.Errorf("flavor %q", m.Flavor)
+	}
+	if m.Preference.Rank() < 0 {
+		return fmt.Errorf("preference %q", m.Preference)
+	}
+	if m.SourceKey() == "" || m.SourceKey() == "0" {
+		return fmt.Errorf("no server identity: uuid %q, server id %d", m.ServerUUID, m.ServerID)
+	}
+	return nil
+}
+
+func (m Member) conflicts(other Member) error {
+	switch {
+	case other.Flavor != m.Flavor:
+		return fmt.Errorf("it is %s and %s is %s: one database is one family", m.Flavor, other.ID, other.Flavor)
+	case other.Address == m.Address:
+		return fmt.Errorf("%s already has address %s", other.ID, m.Address)
+	case other.SourceKey() == m.SourceKey():
+		return fmt.Errorf("%s already has the identity %s: a copied data directory? give this server its own", other.ID, m.SourceKey())
+	}
+	return nil
+}
+
+// RemoveMember forgets a database server that is neither primary nor acker.
+type RemoveMember struct {
+	Database DatabaseName `json:"database"`
+	Instance InstanceID   `json:"instance"`
+}
+
+func (*RemoveMember) kind() kind { return kindRemoveMember }
+
+// Urgent is true: its names go at once.
+func (*RemoveMember) Urgent() bool { return true }
+
+// Apply returns ErrInvalid while the member reigns or acknowledges, or while nobody reigns.
+func (c *RemoveMember) Apply(s *State) (*State, error) {
+	d, ok := s.Database(c.Database)
+	if !ok {
+		return nil, fmt.Errorf("remove member %s: database %s: %w", c.Instance, c.Database, ErrUnknown)
+	}
+	if _, ok := d.Member(c.Instance); !ok {
+		return nil, fmt.Errorf("remove member %s of %s: %w", c.Instance, c.Database, ErrUnknown)
+	}
+	if d.Interregnum() || d.Primary == c.Instance || d.IsAcker(c.Instance) {
+		return nil, fmt.Errorf("remove member %s of %s: it reigns, acknowledges or an election is under way: %w", c.Instance, c.Database, ErrInvalid)
+	}
+	d = d.clone()
+	d.Members = slices.DeleteFunc(d.Members, func(m Member) bool { return m.ID == c.Instance })
+	return s.withDatabase(d), nil
+}
+
+// SetRotation takes a replica out of replicas.<db>.db (OutOf set) or puts it back (OutOf zero).
+type SetRotation struct {
+	Database DatabaseName `json:"database"`
+	Instance InstanceID   `json:"instance"`
+	OutOf    Cause        `json:"out_of_rotation,omitzero"`
+}
+
+func (*SetRotation) kind() kind { return kindSetRotation }
+
+// Urgent is true: a broken replica leaves every answer at once.
+func (*SetRotation) Urgent() bool { return true }
+
+// Apply returns ErrUnknown when there is no such member.
+func (c *SetRotation) Apply(s *State) (*State, error) {
+	d, ok := s.Database(c.Database)
+	if !ok {
+		return nil, fmt.Errorf("set rotation of %s: database %s: %w", c.Instance, c.Database, ErrUnknown)
+	}
+	m, ok := d.Member(c.Instance)
+	if !ok {
+		return nil, fmt.Errorf("set rotation of %s in %s: %w", c.Instance, c.Database, ErrUnknown)
+	}
+	m.OutOf = c.OutOf
+	d = d.clone()
+	d.setMember(m)
+	return s.withDatabase(d), nil
+}

@@ -1,0 +1,316 @@
+package registry
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Revoke ends a reign: epoch Epoch begins and the primary's name is withdrawn. With To set it is a planned hand-over
+// (closing), otherwise the ackers are fenced (fencing).
+type Revoke struct {
+	Database DatabaseName `json:"database"`
+	Epoch    Epoch        `json:"epoch"` // the new epoch: the present one plus 1
+	To       InstanceID   `json:"to,omitempty"`
+	Cause    Cause        `json:"cause"`
+	AtMillis int64        `json:"at_ms"`
+}
+
+func (*Revoke) kind() kind { return kindRevoke }
+
+// Urgent is true: every millisecond of it is outage.
+func (*Revoke) Urgent() bool { return true }
+
+// Apply returns ErrStale unless Epoch is the next one, and ErrInvalid where no reign can be ended.
+func (c *Revoke) Apply(s *State) (*State, error) {
+	d, err := s.reignOf(c.Database, "revoke")
+	if err != nil {
+		return nil, err
+	}
+	if c.Epoch != d.Epoch+1 {
+		return nil, fmt.Errorf("revoke %s: epoch %d, present epoch is %d: %w", d.Name, c.Epoch, d.Epoch, ErrStale)
+	}
+	if err := c.check(d); err != nil {
+		return nil, fmt.Errorf("revoke %s epoch %d: %w", d.Name, c.Epoch, err)
+	}
+	was := *d
+	d.Epoch, d.Cause, d.To, d.Phase = c.Epoch, c.Cause, c.To, Fencing
+	d.Primary, d.Base, d.NextAckers, d.NextK, d.Refusal = "", "", nil, 0, Cause{}
+	switch was.Phase {
+	case Serving:
+		d.Former, d.Settled = was.Primary, nil
+		if c.To != "" {
+			d.Phase = Closing
+		}
+	case Promoting:
+		// Nothing was acknowledged in the epoch that ends here: its winner opens only after Establish. What
+		// its Elect proved stays proved, unless that Elect had stopped nobody.
+		if was.Proof != ProofKept {
+			d.Settled = &Settled{Epoch: was.Epoch, Base: was.Base}
+		}
+	}
+	d.Proof = ""
+	d.record(c.AtMillis, d.Former, c.Cause)
+	return s.withDatabase(d), nil
+}
+
+func (c *Revoke) check(d *Database) error {
+	if d.Phase == Closing || d.Phase == Fencing {
+		return fmt.Errorf("phase %s is already between two reigns: %w", d.Phase, ErrStale)
+	}
+	if c.To == "" {
+		return nil
+	}
+	if d.Phase != Serving {
+		return fmt.Errorf("a planned hand-over needs a serving primary, phase is %s: %w", d.Phase, ErrInvalid)
+	}
+	if _, ok := d.Member(c.To); !ok || c.To == d.Primary {
+		return fmt.Errorf("hand-over to %q: not a replica of this database: %w", c.To, ErrInvalid)
+	}
+	return nil
+}
+
+// Escalate turns a planned hand-over that does not come to an end into a fencing of the ackers.
+type Escalate struct {
+	Database DatabaseName `json:"database"`
+	Epoch    Epoch        `json:"epoch"`
+	Cause    Cause        `json:"cause"`
+	AtMillis int64        `json:"at_ms"`
+}
+
+func (*Escalate) kind() kind { return kindEscalate }
+
+// Urgent is true.
+func (*Escalate) Urgent() bool { return true }
+
+// Apply returns ErrStale unless the database is closing in this epoch.
+func (c *Escalate) Apply(s *State) (*State, error) {
+	d, err := s.reignIn(c.Database, c.Epoch, "escalate", Closing)
+	if err != nil {
+		return nil, err
+	}
+	d.Phase, d.Cause = Fencing, c.Cause
+	d.record(c.AtMillis, d.Former, c.Cause)
+	return s.withDatabase(d), nil
+}
+
+// Proof says why no acknowledged transaction can be missing from the base of an Elect, and why the former primary can
+// acknowledge no more.
+type Proof string
+
+// The proofs.
+const (
+	// ProofFormed: there was no reign before, and every expected member was heard.
+	ProofFormed Proof = "formed"
+	// ProofFenced: at least |A|-K+1 ackers with whole memories are fenced; Base is the union of their positions.
+	ProofFenced Proof = "fenced"
+	// ProofClosed: the former primary is closed and Base is its position.
+	ProofClosed Proof = "closed"
+	// ProofSettled: an earlier Elect of this interregnum proved a base, and Base holds it.
+	ProofSettled Proof = "settled"
+	// ProofKept: the former primary keeps the reign; nobody was stopped, so nothing can be missing.
+	ProofKept Proof = "kept"
+)
+
+// Elect names the winner of an epoch, the base it must reach and whose acknowledgements its marker needs.
+type Elect struct {
+	Database DatabaseName `json:"database"`
+	Epoch    Epoch        `json:"epoch"`
+	Winner   InstanceID   `json:"winner"`
+	Base     string       `json:"base"`
+	Ackers   []InstanceID `json:"ackers"` // sorted
+	K        int          `json:"k"`
+	Proof    Proof        `json:"proof"`
+	Evidence []Evidence   `json:"evidence,omitempty"` // who was heard, sorted by instance
+	Cause    Cause        `json:"cause"`
+	AtMillis int64        `json:"at_ms"`
+}
+
+func (*Elect) kind() kind { return kindElect }
+
+// Urgent is true.
+func (*Elect) Urgent() bool { return true }
+
+// Apply returns ErrStale unless the database is closing or fencing in this epoch, and ErrInvalid when the proof does
+// not hold: the arithmetic of G1 and G2 is checked here whoever proposed.
+func (c *Elect) Apply(s *State) (*State, error) {
+	d, err := s.reignIn(c.Database, c.Epoch, "elect", Closing, Fencing)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkSets(d); err != nil {
+		return nil, fmt.Errorf("elect %s in %s: %w: %w", c.Winner, d.Name, err, ErrInvalid)
+	}
+	if err := c.checkProof(d); err != nil {
+		return nil, fmt.Errorf("elect %s in %s: proof %s: %w: %w", c.Winner, d.Name, c.Proof, err, ErrInvalid)
+	}
+	d.Phase, d.Primary, d.Base, d.Proof = Promoting, c.Winner, c.Base, c.Proof
+	d.NextAckers, d.NextK = slices.Clone(c.Ackers), c.K
+	d.Refusal = Cause{}
+	d.record(c.AtMillis, c.Winner, c.Cause)
+	return s.withDatabase(d), nil
+}
+
+func (c *Elect) checkSets(d *Database) error {
+	if _, ok := d.Member(c.Winner); !ok {
+		return fmt.Errorf("the winner is not a member")
+	}
+	if c.K < 1 || c.K > len(c.Ackers) {
+		return fmt.Errorf("k = %d of %d ackers", c.K, len(c.Ackers))
+	}
+	if !slices.IsSorted(c.Ackers) || len(slices.Compact(slices.Clone(c.Ackers))) != len(c.Ackers) {
+		return fmt.Errorf("ackers %v are not sorted and distinct", c.Ackers)
+	}
+	for _, a := range c.Ackers {
+		if _, ok := d.Member(a); !ok || a == c.Winner {
+			return fmt.Errorf("acker %q is the winner or not a member", a)
+		}
+	}
+	return nil
+}
+
+func (c *Elect) checkProof(d *Database) error {
+	heard := map[InstanceID]Evidence{}
+	for _, e := range c.Evidence {
+		heard[e.Instance] = e
+	}
+	switch c.Proof {
+	case ProofFormed:
+		if d.Former != "" || len(d.Ackers) > 0 || len(heard) < d.Policy.Expect {
+			return fmt.Errorf("%d of %d expected members heard, former primary %q", len(heard), d.Policy.Expect, d.Former)
+		}
+	case ProofFenced:
+		whole := 0
+		for _, a := range d.Ackers {
+			if e, ok := heard[a]; ok && !e.Amnesiac {
+				whole++
+			}
+		}
+		if d.Phase != Fencing || d.Former == "" || whole < d.Need() {
+			return fmt.Errorf("phase %s, %d fenced ackers with whole memories, need %d", d.Phase, whole, d.Need())
+		}
+	case ProofClosed:
+		if e, ok := heard[d.Former]; !ok || e.Position != c.Base {
+			return fmt.Errorf("the former primary %q was not heard closed at the base", d.Former)
+		}
+	case ProofSettled:
+		if d.Settled == nil {
+			return fmt.Errorf("nothing is settled")
+		}
+	case ProofKept:
+		if d.Phase != Closing || c.Winner != d.Former || c.K != d.K || !slices.Equal(c.Ackers, d.Ackers) {
+			return fmt.Errorf("only a former primary in closing can be kept, with its own ackers")
+		}
+	default:
+		return fmt.Errorf("no such proof")
+	}
+	return nil
+}
+
+// Establish begins the reign of the winner: its epoch marker was acknowledged by K ackers. Only now may it open.
+type Establish struct {
+	Database DatabaseName `json:"database"`
+	Epoch    Epoch        `json:"epoch"`
+	Cause    Cause        `json:"cause"`
+	AtMillis int64        `json:"at_ms"`
+}
+
+func (*Establish) kind() kind { return kindEstablish }
+
+// Urgent is true: the name is published by it.
+func (*Establish) Urgent() bool { return true }
+
+// Apply returns ErrStale unless the database is promoting in this epoch.
+func (c *Establish) Apply(s *State) (*State, error) {
+	d, err := s.reignIn(c.Database, c.Epoch, "establish", Promoting)
+	if err != nil {
+		return nil, err
+	}
+	winner, _ := d.Member(d.Primary)
+	d.Phase, d.Former, d.To, d.Proof = Serving, "", "", ""
+	d.Ackers, d.K, d.NextAckers, d.NextK = d.NextAckers, d.NextK, nil, 0
+	d.Settled, d.Refusal = nil, Cause{}
+	d.Reign = Reign{Base: d.Base, Source: winner.SourceKey()}
+	d.record(c.AtMillis, d.Primary, c.Cause)
+	return s.withDatabase(d), nil
+}
+
+// AddAcker lets a replica that has caught up acknowledge. It is committed before semi-sync is switched on there, so
+// that a fence covers the replica from the first acknowledgement on (G1).
+type AddAcker struct {
+	Database DatabaseName `json:"database"`
+	Epoch    Epoch        `json:"epoch"`
+	Instance InstanceID   `json:"instance"`
+	Cause    Cause        `json:"cause"`
+	AtMillis int64        `json:"at_ms"`
+}
+
+func (*AddAcker) kind() kind { return kindAddAcker }
+
+// Urgent is false.
+func (*AddAcker) Urgent() bool { return false }
+
+// Apply returns ErrStale unless the database is serving in this epoch, ErrInvalid for the primary, a stranger or one
+// who is an acker already.
+func (c *AddAcker) Apply(s *State) (*State, error) {
+	d, err := s.reignIn(c.Database, c.Epoch, "add acker", Serving)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := d.Member(c.Instance); !ok || c.Instance == d.Primary || d.IsAcker(c.Instance) {
+		return nil, fmt.Errorf("add acker %s to %s: the primary, an acker already, or no member: %w", c.Instance, d.Name, ErrInvalid)
+	}
+	d.Ackers = append(d.Ackers, c.Instance)
+	slices.Sort(d.Ackers)
+	d.record(c.AtMillis, c.Instance, c.Cause)
+	return s.withDatabase(d), nil
+}
+
+// Refuse records why nothing is done although something is wrong, and how to unblock it; a zero Cause takes it back.
+type Refuse struct {
+	Database DatabaseName `json:"database"`
+	Epoch    Epoch        `json:"epoch"`
+	Cause    Cause        `json:"cause,omitzero"`
+	AtMillis int64        `json:"at_ms"`
+}
+
+func (*Refuse) kind() kind { return kindRefuse }
+
+// Urgent is false.
+func (*Refuse) Urgent() bool { return false }
+
+// Apply returns ErrStale for another epoch.
+func (c *Refuse) Apply(s *State) (*State, error) {
+	d, err := s.reignOf(c.Database, "refuse")
+	if err != nil {
+		return nil, err
+	}
+	if d.Epoch != c.Epoch {
+		return nil, fmt.Errorf("refuse in %s: epoch %d, present epoch is %d: %w", d.Name, c.Epoch, d.Epoch, ErrStale)
+	}
+	if !c.Cause.Zero() && c.Cause.Code != d.Refusal.Code {
+		d.record(c.AtMillis, "", c.Cause)
+	}
+	d.Refusal = c.Cause
+	return s.withDatabase(d), nil
+}
+
+// reignOf returns a copy of the database to change.
+func (s *State) reignOf(name DatabaseName, what string) (*Database, error) {
+	d, ok := s.Database(name)
+	if !ok {
+		return nil, fmt.Errorf("%s %s: %w", what, name, ErrUnknown)
+	}
+	return d.clone(), nil
+}
+
+// reignIn is reignOf where the epoch and one of the phases must match.
+func (s *State) reignIn(name DatabaseName, e Epoch, what string, phases ...Phase) (*Database, error) {
+	d, err := s.reignOf(name, what)
+	if err != nil {
+		return nil, err
+	}
+	if d.Epoch != e || !slices.Contains(phases, d.Phase) {
+		return nil, fmt.Errorf("%s %s epoch %d: it is %s in epoch %d: %w", what, name, e, d.Phase, d.Epoch, ErrStale)
+	}
+	return d, nil
+}

@@ -1,0 +1,146 @@
+package registry
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
+)
+
+// State is one immutable version of the replicated registry. A State may be shared and kept for ever.
+type State struct {
+	cluster   ClusterID
+	index     Index
+	nodes     *iradix.Tree[Node]
+	services  *iradix.Tree[ServiceInstance] // service/node/id
+	databases *iradix.Tree[*Database]
+}
+
+// New returns the empty state of a cluster.
+func New(cluster ClusterID) *State {
+	return &State{
+		cluster:   cluster,
+		nodes:     iradix.New[Node](),
+		services:  iradix.New[ServiceInstance](),
+		databases: iradix.New[*Database](),
+	}
+}
+
+// Cluster is the cluster that this state belongs to.
+func (s *State) Cluster() ClusterID { return s.cluster }
+
+// Index is the position of the last command in this state.
+func (s *State) Index() Index { return s.index }
+
+// WithIndex returns the same state at index i; the replica calls it after every Apply.
+func (s *State) WithIndex(i Index) *State {
+	c := *s
+	c.index = i
+	return &c
+}
+
+// Node returns the node with this id.
+func (s *State) Node(id NodeID) (Node, bool) { return s.nodes.Get([]byte(id)) }
+
+// Nodes returns all nodes in order of their ids.
+func (s *State) Nodes() []Node { return collect(s.nodes, "") }
+
+// Services returns all service instances in order of service, node and id.
+func (s *State) Services() []ServiceInstance { return collect(s.services, "") }
+
+// Service returns the instances of one service.
+func (s *State) Service(name ServiceName) []ServiceInstance {
+	return collect(s.services, string(name)+"/")
+}
+
+// Database returns the database with this name; the value must not be changed.
+func (s *State) Database(name DatabaseName) (*Database, bool) { return s.databases.Get([]byte(name)) }
+
+// Databases returns all databases in order of their names; the values must not be changed.
+func (s *State) Databases() []*Database { return collect(s.databases, "") }
+
+func collect[T any](t *iradix.Tree[T], prefix string) []T {
+	var all []T
+	t.Root().WalkPrefix([]byte(prefix), func(_ []byte, v T) bool {
+		all = append(all, v)
+		return false
+	})
+	return all
+}
+
+func serviceKey(service ServiceName, node NodeID, id string) []byte {
+	return fmt.Appendf(nil, "%s/%s/%s", service, node, id)
+}
+
+func (s *State) withDatabase(d *Database) *State {
+	c := *s
+	c.databases, _, _ = s.databases.Insert([]byte(d.Name), d)
+	return &c
+}
+
+// stateVersion is the first byte of an encoded state.
+const stateVersion = 1
+
+// stateForm is the JSON form of a state.
+type stateForm struct {
+	Cluster   ClusterID         `json:"cluster"`
+	Index     Index             `json:"index"`
+	Nodes     []Node            `json:"nodes,omitempty"`
+	Services  []ServiceInstance `json:"services,omitempty"`
+	Databases []*Database       `json:"databases,omitempty"`
+}
+
+// EncodeState returns the bytes of s: equal states have equal bytes.
+func EncodeState(s *State) ([]byte, error) {
+	body, err := json.Marshal(stateForm{s.cluster, s.index, s.Nodes(), s.Services(), s.Databases()})
+	if err != nil {
+		return nil, fmt.Errorf("encode state at index %d: %w", s.index, err)
+	}
+	return append([]byte{stateVersion}, body...), nil
+}
+
+// DecodeState reads what EncodeState wrote. Unknown versions and fields are errors.
+func DecodeState(b []byte) (*State, error) {
+	if len(b) == 0 || b[0] != stateVersion {
+		return nil, fmt.Errorf("decode state: %w", versionError(b, stateVersion))
+	}
+	var form stateForm
+	if err := strictJSON(b[1:], &form); err != nil {
+		return nil, fmt.Errorf("decode state: %w", err)
+	}
+	s := New(form.Cluster)
+	s.index = form.Index
+	for _, n := range form.Nodes {
+		s.nodes, _, _ = s.nodes.Insert([]byte(n.ID), n)
+	}
+	for _, i := range form.Services {
+		s.services, _, _ = s.services.Insert(serviceKey(i.Service, i.Node, i.ID), i)
+	}
+	for _, d := range form.Databases {
+		if d == nil {
+			return nil, fmt.Errorf("decode state: a database is null")
+		}
+		s.databases, _, _ = s.databases.Insert([]byte(d.Name), d)
+	}
+	return s, nil
+}
+
+func strictJSON(b []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if d.More() {
+		return fmt.Errorf("trailing bytes after offset %d", d.InputOffset())
+	}
+	return nil
+}
+
+func versionError(b []byte, want byte) error {
+	if len(b) == 0 {
+		return fmt.Errorf("no bytes: %w", ErrUnknown)
+	}
+	return fmt.Errorf("version %d, this baton reads %d: %w", b[0], want, ErrUnknown)
+}

@@ -1,0 +1,220 @@
+package promote
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/registry"
+)
+
+// Decision is what Decide wants: a command to propose, or nothing and, where something is wrong, why not.
+type Decision struct {
+	Command registry.Command
+	Waiting registry.Cause
+}
+
+// Decide names the next step for one database, or none. It is pure: the same state, view and clock give the same
+// decision on every server, so a new leader continues where the last one stopped (G5).
+func Decide(d *registry.Database, v health.View, r Rules, c Clock) Decision {
+	if d.Policy.K > 1 && len(d.Members) > 0 && d.Members[0].Flavor == registry.MariaDB {
+		return waiting(Unsupported, "k = %d, but MariaDB acknowledges with one replica only. Way out: set k = 1", d.Policy.K)
+	}
+	e := election{d: d, view: v, rules: r, clock: c}
+	switch d.Phase {
+	case registry.Forming:
+		return e.forming()
+	case registry.Serving:
+		return e.serving()
+	case registry.Closing:
+		return e.closing()
+	case registry.Fencing:
+		return e.fencing()
+	case registry.Promoting:
+		return e.promoting()
+	}
+	return Decision{}
+}
+
+// election is the input of one Decide.
+type election struct {
+	d     *registry.Database
+	view  health.View
+	rules Rules
+	clock Clock
+}
+
+func waiting(code, format string, args ...any) Decision {
+	return Decision{Waiting: registry.Cause{Code: code, Detail: fmt.Sprintf(format, args...)}}
+}
+
+func (e election) revoke(to registry.InstanceID, why registry.Cause) Decision {
+	return Decision{Command: &registry.Revoke{Database: e.d.Name, Epoch: e.d.Epoch + 1, To: to, Cause: why, AtMillis: e.clock.NowMillis}}
+}
+
+// age is how long ago id was heard; who was never heard is as old as this leader's watch.
+func (e election) age(id registry.InstanceID) time.Duration {
+	if h, ok := e.view[id]; ok {
+		return h.Age
+	}
+	return e.clock.Watching
+}
+
+// fresh returns id's report when it speaks for the present.
+func (e election) fresh(id registry.InstanceID) (health.Heard, bool) {
+	h, ok := e.view[id]
+	return h, ok && h.Age <= e.rules.Fresh
+}
+
+// ready reports whether id could be fenced, and could win or acknowledge, now.
+func (e election) ready(id registry.InstanceID) bool {
+	h, ok := e.fresh(id)
+	return ok && !h.Process.Gone() && h.Process != health.ProcessStopped && millis(h.UnreachableMillis) < e.rules.Hung
+}
+
+func millis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+
+// forming starts the first election once every expected member is there and none of them disagrees.
+func (e election) forming() Decision {
+	ready := 0
+	missing := ""
+	for _, m := range e.d.Members {
+		if e.ready(m.ID) {
+			ready++
+			continue
+		}
+		missing += fmt.Sprintf("; %s unheard for %.1f s", m.ID, e.age(m.ID).Seconds())
+	}
+	if ready < e.d.Policy.Expect {
+		return waiting(MembersMissing, "%d of %d expected members are ready%s. Way out: start the agents and servers that are missing",
+			ready, e.d.Policy.Expect, missing)
+	}
+	return e.revoke("", registry.Cause{Code: Formation, Detail: fmt.Sprintf("%d members are ready", ready)})
+}
+
+// serving looks for a failure of the primary first, and else keeps house.
+func (e election) serving() Decision {
+	failure, doubt := e.primaryFailure()
+	if failure.Zero() {
+		if next := e.housekeeping(); next.Command != nil || doubt.Zero() {
+			return next
+		}
+		return Decision{Waiting: doubt}
+	}
+	if e.d.Policy.Paused {
+		return waiting(Paused, "%s, but the database is paused. Way out: resume it", failure)
+	}
+	if lack := e.cannotReplace(); !lack.Zero() {
+		return Decision{Waiting: registry.Cause{Code: lack.Code, Detail: failure.String() + ", but " + lack.Detail}}
+	}
+	return e.revoke("", failure)
+}
+
+// primaryFailure returns the failure that is certain, or else a doubt that people should know of.
+func (e election) primaryFailure() (failure, doubt registry.Cause) {
+	id := e.d.Primary
+	h, heard := e.fresh(id)
+	cause := func(code, format string, args ...any) registry.Cause {
+		return registry.Cause{Code: code, Detail: fmt.Sprintf(format, args...)}
+	}
+	deaf, hears := e.ackersHear()
+	switch {
+	case heard && h.Process.Gone():
+		return cause(PrimaryGone, "the process of %s is %s", id, h.Process), doubt
+	case heard && millis(h.UnreachableMillis) >= e.rules.Hung:
+		if hears == 0 && deaf > 0 {
+			return cause(PrimaryHung, "%s has not answered its own agent for %d ms (process %s), and no acker hears it",
+				id, h.UnreachableMillis, h.Process), doubt
+		}
+		return failure, cause(PrimaryHung, "%s does not answer its agent, but %d ackers hear it or cannot be asked", id, hears)
+	case heard && h.UnreachableMillis == 0 && h.Guard.Promise >= e.d.Epoch && h.Guard.Marked != e.d.Epoch && e.clock.InPhase > e.rules.Deaf:
+		return cause(PrimaryRestarted, "%s runs as another process since it was established", id), doubt
+	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck && !h.Canary.WaitingForAcks:
+		return cause(PrimaryStuck, "no commit got through on %s for %d ms", id, h.Canary.BlockedMillis), doubt
+	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck:
+		return failure, cause(AckersLonely, "commits on %s have waited %d ms for ackers. Way out: bring back one of %v", id, h.Canary.BlockedMillis, e.d.Ackers)
+	case heard || e.age(id) < e.rules.Silence:
+		return failure, doubt
+	case hears == 0 && deaf > 0 && h.Probed == health.ProbeDead:
+		return cause(PrimarySilent, "the agent of %s has been unheard for %.1f s, no acker hears the server, and a probe failed", id, e.age(id).Seconds()), doubt
+	}
+	return failure, cause(AgentLost, "the agent of %s has been unheard for %.1f s; the server is heard by %d ackers, probe %q. Way out: start the agent",
+		id, e.age(id).Seconds(), hears, h.Probed)
+}
+
+// ackersHear counts the ackers that can be asked: who has heard nothing from the primary, and who has.
+func (e election) ackersHear() (deaf, hears int) {
+	for _, id := range e.d.Ackers {
+		h, ok := e.fresh(id)
+		if !ok || h.Replication == nil {
+			continue
+		}
+		if millis(h.Replication.SilenceMillis) >= e.rules.Deaf {
+			deaf++
+		} else {
+			hears++
+		}
+	}
+	return deaf, hears
+}
+
+// cannotReplace says what an election would lack. A reign is not ended before its replacement can be had: a primary
+// that is only silent may come back.
+func (e election) cannotReplace() registry.Cause {
+	ready, missing := 0, ""
+	for _, id := range e.d.Ackers {
+		h := e.view[id]
+		if e.ready(id) && !h.Guard.Amnesiac {
+			ready++
+			continue
+		}
+		missing += fmt.Sprintf(" %s (unheard %.1f s, process %s, amnesiac %t);", id, e.age(id).Seconds(), h.Process, h.Guard.Amnesiac)
+	}
+	returned := e.ready(e.d.Primary) && e.view[e.d.Primary].ReadOnly && ready >= e.d.Policy.K
+	if returned || (ready >= e.d.Need() && ready >= e.d.Policy.K+1) {
+		return registry.Cause{}
+	}
+	return registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
+		"%d of %d ackers can be fenced, need %d, and the next primary needs %d to acknowledge; missing:%s Way out: bring one of them back, or the primary",
+		ready, len(e.d.Ackers), e.d.Need(), e.d.Policy.K, missing)}
+}
+
+// housekeeping lets caught-up replicas acknowledge and keeps the rotation of replicas.
+func (e election) housekeeping() Decision {
+	for _, m := range e.d.Members {
+		if m.ID == e.d.Primary {
+			continue
+		}
+		h, fresh := e.fresh(m.ID)
+		follows := fresh && h.Guard.Follows == e.d.Epoch && h.Guard.CaughtUp && h.Guard.Diverged == ""
+		if follows && !e.d.IsAcker(m.ID) && m.Preference != registry.Never {
+			return Decision{Command: &registry.AddAcker{Database: e.d.Name, Epoch: e.d.Epoch, Instance: m.ID, AtMillis: e.clock.NowMillis,
+				Cause: registry.Cause{Code: AckerAdded, Detail: fmt.Sprintf("%s holds everything that %s had when it connected", m.ID, e.d.Primary)}}}
+		}
+		if out := e.outOfRotation(m.ID); out.Code != m.OutOf.Code {
+			return Decision{Command: &registry.SetRotation{Database: e.d.Name, Instance: m.ID, OutOf: out}}
+		}
+	}
+	return Decision{}
+}
+
+// outOfRotation says why a replica must not be read from; zero: it may.
+func (e election) outOfRotation(id registry.InstanceID) registry.Cause {
+	h, ok := e.view[id]
+	if !ok || h.Age > e.rules.Winner || h.Process.Gone() || millis(h.UnreachableMillis) > e.rules.Winner {
+		if e.clock.Watching < e.rules.Winner {
+			m, _ := e.d.Member(id)
+			return m.OutOf // too early to say
+		}
+		return registry.Cause{Code: ReplicaUnheard, Detail: fmt.Sprintf("%s does not answer", id)}
+	}
+	switch rep := h.Replication; {
+	case h.Guard.Diverged != "":
+		return registry.Cause{Code: ReplicaDiverged, Detail: fmt.Sprintf("%s holds %s, which the primary lacks", id, h.Guard.Diverged)}
+	case rep == nil || !rep.Applier || rep.Receiver == "stopped" || h.Guard.Follows != e.d.Epoch:
+		return registry.Cause{Code: ReplicaBroken, Detail: fmt.Sprintf("%s does not follow the primary: %s", id, h.Guard.Problem)}
+	case rep.LagSeconds > e.d.Policy.MaxLagSeconds:
+		return registry.Cause{Code: ReplicaLagging, Detail: fmt.Sprintf("%s is %d s behind, limit %d s", id, rep.LagSeconds, e.d.Policy.MaxLagSeconds)}
+	}
+	return registry.Cause{}
+}

@@ -1,0 +1,326 @@
+package promote
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/registry"
+)
+
+// voter is a member that was heard fenced or closed for the present epoch.
+type voter struct {
+	member   registry.Member
+	text     string // position as reported, for the record
+	position mysqld.GTIDSet
+	executed uint64 // transactions applied: who has applied more is promoted faster
+	amnesiac bool
+	ready    bool
+	errant   mysqld.GTIDSet
+}
+
+// closing waits for the former primary to close itself, and elects with its position as the base.
+func (e election) closing() Decision {
+	former, fresh := e.fresh(e.d.Former)
+	limit := time.Duration(e.d.Policy.SwitchoverSeconds) * time.Second
+	escalate := func(code, why string) Decision {
+		return Decision{Command: &registry.Escalate{Database: e.d.Name, Epoch: e.d.Epoch, AtMillis: e.clock.NowMillis,
+			Cause: registry.Cause{Code: code, Detail: why}}}
+	}
+	switch {
+	case fresh && former.Guard.Closed == e.d.Epoch:
+		return e.electClosed(former, limit)
+	case fresh && former.Process.Gone():
+		return escalate(PrimaryGone, fmt.Sprintf("%s ended while it was handing over", e.d.Former))
+	case fresh && millis(former.UnreachableMillis) >= e.rules.Hung:
+		return escalate(PrimaryHung, fmt.Sprintf("%s stopped answering while it was handing over", e.d.Former))
+	case !fresh && e.age(e.d.Former) >= e.rules.Winner:
+		return escalate(PrimarySilent, fmt.Sprintf("the agent of %s fell silent while it was handing over", e.d.Former))
+	case fresh && e.clock.InPhase >= limit:
+		return Decision{Command: &registry.Elect{Database: e.d.Name, Epoch: e.d.Epoch, Winner: e.d.Former, Ackers: e.d.Ackers, K: e.d.K,
+			Base: former.Executed, Proof: registry.ProofKept, AtMillis: e.clock.NowMillis, Cause: registry.Cause{Code: SwitchoverUndone,
+				Detail: fmt.Sprintf("%s did not close within %s (%s) and stays primary", e.d.Former, limit, former.Guard.Problem)}}}
+	}
+	return waiting(Switchover, "waiting for %s to close", e.d.Former)
+}
+
+// electClosed elects after the former primary has closed itself: everything acknowledged is in its position, and it
+// goes on sending to its replicas, so a candidate may still be on its way to the base.
+func (e election) electClosed(former health.Heard, limit time.Duration) Decision {
+	base, err := e.parse(former.Guard.ClosedPosition)
+	if err != nil {
+		return waiting(Unreadable, "position of %s: %v", e.d.Former, err)
+	}
+	var promised []voter
+	for _, m := range e.d.Members {
+		h, ok := e.fresh(m.ID)
+		if !ok || h.Guard.Promise < e.d.Epoch || h.Guard.Diverged != "" || !e.ready(m.ID) {
+			continue
+		}
+		w := voter{member: m, text: h.Position, ready: true}
+		if m.ID == e.d.Former {
+			w.text = former.Guard.ClosedPosition
+		}
+		promised = append(promised, w)
+	}
+	isTo := func(w voter) bool { return w.member.ID == e.d.To }
+	winner := slices.IndexFunc(promised, isTo)
+	if winner < 0 && e.clock.InPhase >= limit/2 {
+		// The wanted winner fell away: the former primary is undone in favour of itself.
+		winner = slices.IndexFunc(promised, func(w voter) bool { return w.member.ID == e.d.Former })
+	}
+	if winner < 0 {
+		return waiting(Switchover, "waiting for %s to promise epoch %d", e.d.To, e.d.Epoch)
+	}
+	why := fmt.Sprintf("%s closed at its last transaction; %s takes over", e.d.Former, promised[winner].member.ID)
+	return e.elect(promised, promised[winner].member.ID, base, verdict{registry.ProofClosed, Elected, why})
+}
+
+// fencing waits until the ackers are fenced, and elects.
+func (e election) fencing() Decision {
+	voters, err := e.heard()
+	if err != nil {
+		return waiting(Unreadable, "%v", err)
+	}
+	if e.waitsForReturned(voters) {
+		return waiting(PrimaryRestarted, "waiting for %s to report where it stands", e.d.Former)
+	}
+	base, proof, lack := e.base(voters)
+	if !lack.Zero() {
+		return e.patient(lack)
+	}
+	if i := e.index(voters, e.d.Former); i >= 0 && voters[i].ready && !voters[i].amnesiac && !base.Contains(voters[i].position) && voters[i].position.Contains(base) {
+		// The former primary is back, closed, and has more than anyone: with it nothing becomes errant.
+		return e.elect(voters, e.d.Former, voters[i].position, verdict{proof, Elected,
+			fmt.Sprintf("%s is back and holds everything", e.d.Former)})
+	}
+	best, ok := e.best(voters, base)
+	if !ok {
+		return e.patient(e.noCandidate(voters, base))
+	}
+	return e.elect(voters, best.member.ID, base, verdict{proof, Elected, e.why(voters, best)})
+}
+
+// waitsForReturned gives a former primary that runs again a moment to say where it stands.
+func (e election) waitsForReturned(voters []voter) bool {
+	return e.d.Cause.Code == PrimaryRestarted && e.clock.InPhase < e.rules.Hung && e.index(voters, e.d.Former) < 0 && e.ready(e.d.Former)
+}
+
+// patient keeps a lack quiet until it has lasted.
+func (e election) patient(lack registry.Cause) Decision {
+	if e.clock.InPhase < e.rules.Patience {
+		return Decision{}
+	}
+	return Decision{Waiting: lack}
+}
+
+// heard collects who is fenced or closed for this epoch. Such a report is a fact and does not age.
+func (e election) heard() ([]voter, error) {
+	var voters []voter
+	for _, m := range e.d.Members {
+		h, ok := e.view[m.ID]
+		text := h.Guard.FencedPosition
+		if m.ID == e.d.Former {
+			ok = ok && h.Guard.Closed == e.d.Epoch
+			text = h.Guard.ClosedPosition
+		} else {
+			ok = ok && h.Guard.Fenced == e.d.Epoch
+		}
+		if !ok {
+			continue
+		}
+		p, err := e.parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("position of %s: %w", m.ID, err)
+		}
+		w := voter{member: m, text: text, position: p, amnesiac: h.Guard.Amnesiac, ready: e.ready(m.ID)}
+		if x, err := e.parse(h.Executed); err == nil {
+			w.executed = x.Count()
+		}
+		if w.errant, err = e.errant(w); err != nil {
+			return nil, err
+		}
+		voters = append(voters, w)
+	}
+	return voters, nil
+}
+
+// errant is what w originated itself since the last reign began, without having been primary: nobody acknowledged it.
+func (e election) errant(w voter) (mysqld.GTIDSet, error) {
+	none := mysqld.GTIDSet{}
+	if w.member.ID == e.d.Former || e.d.Former == "" || e.d.Settled != nil {
+		return none, nil
+	}
+	since, err := e.parse(e.d.Reign.Base)
+	if err != nil {
+		return none, fmt.Errorf("base of the last reign: %w", err)
+	}
+	return w.position.Minus(since).Only(w.member.SourceKey()), nil
+}
+
+// base is the position that the winner must hold, and why nothing acknowledged can be missing from it.
+func (e election) base(voters []voter) (mysqld.GTIDSet, registry.Proof, registry.Cause) {
+	union := mysqld.GTIDSet{}
+	whole, names := 0, ""
+	for _, w := range voters {
+		counts := e.d.Settled != nil || e.d.Former == "" || (e.d.IsAcker(w.member.ID) && !w.amnesiac)
+		if counts && w.member.ID != e.d.Former {
+			whole++
+			names += " " + string(w.member.ID)
+			union = union.Union(w.position.Minus(w.errant))
+		}
+	}
+	former := e.index(voters, e.d.Former)
+	switch {
+	case e.d.Settled != nil:
+		settled, err := e.parse(e.d.Settled.Base)
+		if err != nil {
+			return union, "", registry.Cause{Code: Unreadable, Detail: err.Error()}
+		}
+		return union.Union(settled), registry.ProofSettled, registry.Cause{}
+	case e.d.Former == "":
+		if whole < e.d.Policy.Expect {
+			return union, "", registry.Cause{Code: MembersMissing, Detail: fmt.Sprintf("%d of %d members have closed:%s", whole, e.d.Policy.Expect, names)}
+		}
+		return union, registry.ProofFormed, registry.Cause{}
+	case whole >= e.d.Need():
+		return union, registry.ProofFenced, registry.Cause{}
+	case former >= 0 && !voters[former].amnesiac:
+		return voters[former].position, registry.ProofClosed, registry.Cause{}
+	}
+	missing := ""
+	for _, id := range e.d.Ackers {
+		if i := e.index(voters, id); i < 0 {
+			missing += fmt.Sprintf(" %s (unheard for %.1f s: %s);", id, e.age(id).Seconds(), e.view[id].Guard.Problem)
+		} else if voters[i].amnesiac {
+			missing += fmt.Sprintf(" %s (its memory has a gap);", id)
+		}
+	}
+	return union, "", registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
+		"%d of %d ackers are fenced with whole memories, need %d; missing:%s Way out: bring one of them back, or %s",
+		whole, len(e.d.Ackers), e.d.Need(), missing, e.d.Former)}
+}
+
+// best is the winner among those who hold base: the wanted one, the preferred, who has applied most.
+func (e election) best(voters []voter, base mysqld.GTIDSet) (voter, bool) {
+	able := slices.DeleteFunc(slices.Clone(voters), func(w voter) bool {
+		return !w.ready || !w.errant.IsEmpty() || w.member.Preference == registry.Never || !w.position.Contains(base)
+	})
+	if len(able) == 0 {
+		return voter{}, false
+	}
+	return slices.MinFunc(able, func(a, b voter) int {
+		wanted := func(w voter) int {
+			if w.member.ID == e.d.To {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(
+			cmp.Compare(wanted(a), wanted(b)),
+			cmp.Compare(a.member.Preference.Rank(), b.member.Preference.Rank()),
+			cmp.Compare(b.executed, a.executed),
+			cmp.Compare(a.member.ID, b.member.ID))
+	}), true
+}
+
+// verdict is how an Elect is justified.
+type verdict struct {
+	proof registry.Proof
+	code  string
+	why   string
+}
+
+// elect builds the command; everybody who is ready and holds nothing beyond base may acknowledge for the winner.
+func (e election) elect(voters []voter, winner registry.InstanceID, base mysqld.GTIDSet, why verdict) Decision {
+	c := &registry.Elect{Database: e.d.Name, Epoch: e.d.Epoch, Winner: winner, Base: base.String(), K: e.d.Policy.K,
+		Proof: why.proof, AtMillis: e.clock.NowMillis, Cause: registry.Cause{Code: why.code, Detail: why.why}}
+	for _, w := range voters {
+		c.Evidence = append(c.Evidence, registry.Evidence{Instance: w.member.ID, Position: w.text, Amnesiac: w.amnesiac})
+		if w.member.ID != winner && w.ready && w.member.Preference != registry.Never && base.Contains(w.position) {
+			c.Ackers = append(c.Ackers, w.member.ID)
+		}
+	}
+	if why.proof == registry.ProofClosed {
+		// The record must show the position that is the base, in the same words.
+		if i := slices.IndexFunc(c.Evidence, func(x registry.Evidence) bool { return x.Instance == e.d.Former }); i >= 0 {
+			c.Evidence[i].Position = c.Base
+		}
+	}
+	if len(c.Ackers) < c.K {
+		return e.patient(registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
+			"%s could win, but %d replicas can acknowledge for it, need %d. Way out: bring another member back", winner, len(c.Ackers), c.K)})
+	}
+	return Decision{Command: c}
+}
+
+// promoting waits for the winner's marker, and gives up on a winner that is lost when somebody else could win.
+func (e election) promoting() Decision {
+	w, fresh := e.fresh(e.d.Primary)
+	if fresh && w.Guard.Marked == e.d.Epoch {
+		return Decision{Command: &registry.Establish{Database: e.d.Name, Epoch: e.d.Epoch, AtMillis: e.clock.NowMillis,
+			Cause: registry.Cause{Code: Marked, Detail: fmt.Sprintf("%d of %v have acknowledged the marker of %s", e.d.NextK, e.d.NextAckers, e.d.Primary)}}}
+	}
+	patience := 5 * e.rules.Winner
+	lost := ""
+	switch {
+	case fresh && w.Process.Gone():
+		lost = fmt.Sprintf("the process of %s is %s", e.d.Primary, w.Process)
+	case fresh && millis(w.UnreachableMillis) >= e.rules.Winner:
+		lost = fmt.Sprintf("%s has not answered for %d ms", e.d.Primary, w.UnreachableMillis)
+	case !fresh && e.age(e.d.Primary) >= e.rules.Winner:
+		lost = fmt.Sprintf("the agent of %s has been unheard for %.1f s", e.d.Primary, e.age(e.d.Primary).Seconds())
+	case e.clock.InPhase >= patience:
+		lost = fmt.Sprintf("%s did not get its marker acknowledged within %s: %s %s", e.d.Primary, patience, w.Guard.Doing, w.Guard.Problem)
+	default:
+		return Decision{}
+	}
+	others := 0
+	for _, m := range e.d.Members {
+		if m.ID != e.d.Primary && e.ready(m.ID) {
+			others++
+		}
+	}
+	if others <= e.d.Policy.K {
+		return waiting(AckersMissing, "%s, and only %d other members are ready. Way out: bring another member back", lost, others)
+	}
+	return e.revoke("", registry.Cause{Code: WinnerLost, Detail: lost})
+}
+
+func (e election) parse(text string) (mysqld.GTIDSet, error) {
+	if len(e.d.Members) == 0 {
+		return mysqld.GTIDSet{}, fmt.Errorf("no members")
+	}
+	return mysqld.ParseGTIDSet(mysqld.Flavor(e.d.Members[0].Flavor), text)
+}
+
+func (e election) index(voters []voter, id registry.InstanceID) int {
+	return slices.IndexFunc(voters, func(w voter) bool { return w.member.ID == id })
+}
+
+// noCandidate says why nobody may win.
+func (e election) noCandidate(voters []voter, base mysqld.GTIDSet) registry.Cause {
+	code, detail := NoCandidate, ""
+	for _, w := range voters {
+		switch {
+		case !w.errant.IsEmpty():
+			detail += fmt.Sprintf(" %s holds errant transactions %s;", w.member.ID, w.errant)
+		case !w.position.Contains(base):
+			code = Divergent
+			detail += fmt.Sprintf(" %s lacks %s;", w.member.ID, base.Minus(w.position))
+		case w.member.Preference == registry.Never:
+			detail += fmt.Sprintf(" %s must never win;", w.member.ID)
+		case !w.ready:
+			detail += fmt.Sprintf(" %s holds everything but does not answer;", w.member.ID)
+		}
+	}
+	return registry.Cause{Code: code, Detail: "nobody may win:" + detail + " Way out: bring back a member that holds everything, or choose by hand which transactions to keep"}
+}
+
+// why says in one line what spoke for the winner.
+func (e election) why(voters []voter, best voter) string {
+	return fmt.Sprintf("%s holds everything the %d fenced members received and has applied %d transactions", best.member.ID, len(voters), best.executed)
+}

@@ -1,0 +1,25 @@
+// Package promote decides who is primary, and makes the local mysqld obey.
+//
+// Two halves meet only in the registry. Decide runs on the leader: one pure function from a database's state and the
+// newest reports to the next command. Next runs on every database host: one pure function from the same state and what
+// the guard knows of its own server to the next thing to do. Both are level-triggered: they look at the whole, name one
+// step, and are asked again. Nobody remembers a failover that is under way, so any leader and any restarted agent
+// continues it by looking (G5).
+//
+//	Leader:  health.Board.View + registry.State --Decide--> registry.Command --> raft
+//	Guard:   registry.State + Observation + Record --Next--> Step --perform--> mysqld, Record, health.Report
+//
+// # Why nothing acknowledged is lost, and no clock is trusted
+//
+// A commit is acknowledged once K of the ackers A have it. Revoke makes every guard of an acker write its promise to
+// disk and stop listening to the former primary, durably. Once |A|-K+1 of them have, at most K-1 still listen: the
+// former primary can complete nothing, alive, frozen or cut off (G1). The same |A|-K+1 meet every set of K that
+// completed a transaction, so the union of their positions holds everything that was acknowledged (G2). The winner
+// reaches that union, has a marker row acknowledged by K ackers of its own while it is still closed, and opens only
+// after Establish is committed: what it serves cannot disappear again.
+//
+// # Situations
+//
+// Each failure has a name, used as the code of a registry.Cause, in records, metrics and tests: see situation.go.
+// Load, a full connection table, one observer's opinion or a dead agent beside a live mysqld are no failures.
+package promote

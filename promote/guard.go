@@ -1,0 +1,267 @@
+package promote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/registry"
+)
+
+// Server is what a guard says to its database server. *mysqld.Server is one. Every call has a deadline in ctx and is
+// idempotent; see mysqld for the exact contracts.
+type Server interface {
+	StopReceiver(ctx context.Context) error
+	FenceReceiver(ctx context.Context, tag string) error
+	WaitApplied(ctx context.Context, base mysqld.GTIDSet) error
+	BecomeSource(ctx context.Context, k int) error
+	Mark(ctx context.Context, epoch uint64, instance, base string) error
+	OpenWrites(ctx context.Context) error
+	CloseWrites(ctx context.Context) error
+	CutClients(ctx context.Context) error
+	Follow(ctx context.Context, src mysqld.Source) error
+	SourcePosition(ctx context.Context, src mysqld.Source) (mysqld.GTIDSet, error)
+}
+
+// Observer watches the same server. *health.Checker is one.
+type Observer interface {
+	// Latest is the newest observation, without asking the server.
+	Latest() health.Observation
+	// Refresh asks the server now.
+	Refresh(ctx context.Context) health.Observation
+	// Changed is closed at the next notable change; take it before Latest.
+	Changed() <-chan struct{}
+	// Kill ends the observed process, and only that one.
+	Kill() error
+}
+
+// Feed is where decisions come from: a server's replica or a client's follower.
+type Feed interface {
+	State() *registry.State
+	Changed() <-chan struct{}
+}
+
+// GuardConfig is what a guard is for.
+type GuardConfig struct {
+	Database registry.DatabaseName
+	Instance registry.InstanceID
+	// Dir is where the promise file is kept; it must survive a restart of the machine.
+	Dir string
+	// Replication is the account with which this server follows others; Host, Port and SemiSync are filled in.
+	Replication mysqld.Source
+	// Notify is called after every change of what the guard has done; it must not block.
+	Notify func()
+	Logger *slog.Logger
+}
+
+// Guard makes one local server match the registry.
+type Guard struct {
+	cfg      GuardConfig
+	server   Server
+	observer Observer
+	feed     Feed
+	promise  *promiseFile
+	log      *slog.Logger
+
+	mu   sync.Mutex
+	done done
+}
+
+// done is what the guard has achieved; the parts that must not be forgotten are in the promise file as well.
+type done struct {
+	record   Record
+	report   health.Guard
+	fencedBy string // server process
+	closedBy string
+	follows  string // server process for which report.Follows and report.CaughtUp hold
+	target   mysqld.GTIDSet
+	retryAt  time.Time
+}
+
+// NewGuard opens the promise file. ErrPromiseLost means that it is damaged: nothing may be acknowledged by this server
+// until an operator has looked.
+func NewGuard(cfg GuardConfig, server Server, observer Observer, feed Feed) (*Guard, error) {
+	path := filepath.Join(cfg.Dir, fmt.Sprintf("promise-%s-%s", cfg.Database, cfg.Instance))
+	p, err := openPromise(path)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Notify == nil {
+		cfg.Notify = func() {}
+	}
+	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, promise: p, log: cfg.Logger}
+	g.done.record = p.now
+	g.done.report.Promise = p.now.Promise
+	return g, nil
+}
+
+// Report is what the guard has done so far, for the report of this node.
+func (g *Guard) Report() health.Guard {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	o, r := g.observer.Latest(), g.done.report
+	if g.done.fencedBy != o.Incarnation {
+		r.Fenced, r.FencedPosition = 0, ""
+	}
+	if g.done.closedBy != o.Incarnation {
+		r.Closed, r.ClosedPosition = 0, ""
+	}
+	if g.done.follows != o.Incarnation {
+		r.CaughtUp = false
+	}
+	if g.done.record.MarkedBy == o.Incarnation {
+		r.Marked = g.done.record.Marked
+	} else {
+		r.Marked, r.Open = 0, 0
+	}
+	r.Follows = g.done.record.Follows
+	r.Amnesiac = g.done.record.Whole != o.Incarnation
+	return r
+}
+
+// Run makes the server match until ctx ends. It never gives up: a problem is reported and tried again.
+func (g *Guard) Run(ctx context.Context) error {
+	defer func() {
+		if err := g.promise.close(); err != nil {
+			g.log.Warn("close promise file", "err", err)
+		}
+	}()
+	for ctx.Err() == nil {
+		stateChanged, serverChanged := g.feed.Changed(), g.observer.Changed()
+		pause := time.Duration(0)
+		if d, ok := g.feed.State().Database(g.cfg.Database); ok {
+			pause = g.once(ctx, d)
+		} else {
+			pause = time.Second
+		}
+		if pause == 0 {
+			continue
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-stateChanged:
+		case <-serverChanged:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+// once does one step and returns how long to rest before the next look, unless something changes; 0: look at once.
+func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
+	step := Next(d, g.cfg.Instance, g.local(d))
+	g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: %s", step.Verb, step.Why) })
+	if step.Verb == Wait {
+		return 500 * time.Millisecond
+	}
+	began := time.Now()
+	stepCtx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { g.cancelWhenOver(stepCtx, cancel, d) })
+	err := g.perform(stepCtx, d, step)
+	cancel()
+	watch.Wait()
+	switch {
+	case errors.Is(err, errNotYet):
+		return 50 * time.Millisecond
+	case err != nil:
+		g.note(func(r *health.Guard) { r.Problem = err.Error() })
+		if ctx.Err() == nil {
+			g.log.Warn("step failed", "step", step.Verb, "epoch", d.Epoch, "err", err)
+		}
+		g.refresh(ctx)
+		return retryPause(step.Verb)
+	}
+	g.note(func(r *health.Guard) { r.Problem = "" })
+	g.log.Info("step done", "step", step.Verb, "epoch", d.Epoch, "why", step.Why, "ms", time.Since(began).Milliseconds())
+	return 0
+}
+
+// retryPause is how long a failed step rests: what an outage waits for is tried again soon.
+func retryPause(v Verb) time.Duration {
+	if v == Rejoin {
+		return time.Second
+	}
+	return 20 * time.Millisecond
+}
+
+// cancelWhenOver cancels a step as soon as the epoch or the phase it was made for is over (G3).
+func (g *Guard) cancelWhenOver(ctx context.Context, cancel context.CancelFunc, d *registry.Database) {
+	for {
+		changed := g.feed.Changed()
+		now, ok := g.feed.State().Database(g.cfg.Database)
+		if ok && (now.Epoch != d.Epoch || now.Phase != d.Phase) {
+			cancel()
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// local puts together what Next needs to know.
+func (g *Guard) local(d *registry.Database) Local {
+	o := g.observer.Latest()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l := Local{Record: g.done.record, Process: o.Process, Incarnation: o.Incarnation,
+		Answers: o.Good && o.Unreachable < 500*time.Millisecond, ReadOnly: o.Status.ReadOnly, SemiSync: SemiSync(o.Status.SemiSync.ReplicaEnabled)}
+	if r := o.Status.Replication; r != nil {
+		l.Source = sourceAddress(r)
+		l.Receiving = r.Receiver != mysqld.ReceiverStopped
+	}
+	if g.done.fencedBy == o.Incarnation && g.done.report.Fenced == d.Epoch {
+		l.Fenced = d.Epoch
+	}
+	if g.done.closedBy == o.Incarnation && g.done.report.Closed == d.Epoch {
+		l.Closed = d.Epoch
+	}
+	l.CaughtUp = g.done.report.CaughtUp && g.done.follows == o.Incarnation
+	return l
+}
+
+// note changes what is reported and tells whoever sends reports.
+func (g *Guard) note(change func(*health.Guard)) {
+	g.mu.Lock()
+	before := g.done.report
+	change(&g.done.report)
+	changed := before != g.done.report
+	g.mu.Unlock()
+	if changed {
+		g.cfg.Notify()
+	}
+}
+
+// keep makes a change of the record durable, then reports it.
+func (g *Guard) keep(change func(*Record)) error {
+	g.mu.Lock()
+	r := g.done.record
+	g.mu.Unlock()
+	change(&r)
+	if err := g.promise.save(r); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	g.done.record = r
+	g.done.report.Promise = r.Promise
+	g.mu.Unlock()
+	g.cfg.Notify()
+	return nil
+}
+
+func (g *Guard) refresh(ctx context.Context) health.Observation {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return g.observer.Refresh(ctx)
+}

@@ -1,0 +1,157 @@
+package promote
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/registry"
+)
+
+// Proposer commits decisions. It is called by one goroutine, may block for a round trip to a majority, and returns an
+// error when this server does not lead any more.
+type Proposer interface {
+	Propose(ctx context.Context, c registry.Command) (registry.Index, error)
+}
+
+// Leader runs Decide for every database while this server leads.
+type Leader struct {
+	Feed     Feed
+	Board    *health.Board
+	Proposer Proposer
+	// Probe asks the server at addr (ip:port) directly whether it lives; ctx has a deadline.
+	Probe  func(ctx context.Context, addr string) health.Probe
+	Rules  Rules
+	Logger *slog.Logger
+}
+
+// tick is how often the leader looks although nothing was reported: thresholds pass without an event.
+const tick = 50 * time.Millisecond
+
+// Run holds the leader's role until ctx ends: being leader is being inside Run. It remembers nothing but how long it
+// has seen what it sees.
+func (l *Leader) Run(ctx context.Context) error {
+	w := &watch{Leader: l, began: time.Now(), phases: map[registry.DatabaseName]*phase{}}
+	defer w.probes.Wait()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		stateChanged, boardChanged := l.Feed.Changed(), l.Board.Changed()
+		for _, d := range l.Feed.State().Databases() {
+			w.look(ctx, d)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-stateChanged:
+		case <-boardChanged:
+		case <-ticker.C:
+		}
+	}
+}
+
+// watch is one term of a leader.
+type watch struct {
+	*Leader
+	began  time.Time
+	phases map[registry.DatabaseName]*phase
+	probes sync.WaitGroup
+}
+
+// phase is how long the leader has seen a database where it is.
+type phase struct {
+	epoch   registry.Epoch
+	name    registry.Phase
+	since   time.Time
+	lack    string // code of what is waited for
+	lacking time.Time
+	probed  time.Time
+}
+
+// look decides one database, and commits the decision.
+func (w *watch) look(ctx context.Context, d *registry.Database) {
+	now := time.Now()
+	p := w.phases[d.Name]
+	if p == nil || p.epoch != d.Epoch || p.name != d.Phase {
+		p = &phase{epoch: d.Epoch, name: d.Phase, since: now}
+		w.phases[d.Name] = p
+	}
+	view := w.Board.View(d.Name)
+	w.probe(ctx, d, view, p)
+	clock := Clock{Watching: now.Sub(w.began), InPhase: now.Sub(p.since), NowMillis: now.UnixMilli()}
+	decision := Decide(d, view, w.Rules, clock)
+	command := decision.Command
+	if command == nil {
+		command = p.refusal(d, decision.Waiting, now)
+	}
+	if command == nil {
+		return
+	}
+	proposeCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := w.Proposer.Propose(proposeCtx, command)
+	switch {
+	case err == nil:
+		w.Logger.Info("decided", "database", d.Name, "command", Describe(command), "ms", time.Since(now).Milliseconds())
+	case errors.Is(err, registry.ErrStale):
+		w.Logger.Debug("decision was stale", "database", d.Name, "err", err)
+	case ctx.Err() == nil:
+		w.Logger.Warn("decision not committed", "database", d.Name, "command", Describe(command), "err", err)
+	}
+}
+
+// refusal records a lack that has lasted, and takes it back when it is over (G10).
+func (p *phase) refusal(d *registry.Database, lack registry.Cause, now time.Time) registry.Command {
+	if lack.Code != p.lack {
+		p.lack, p.lacking = lack.Code, now
+	}
+	if lack.Code == d.Refusal.Code || now.Sub(p.lacking) < 500*time.Millisecond {
+		return nil
+	}
+	return &registry.Refuse{Database: d.Name, Epoch: d.Epoch, Cause: lack, AtMillis: now.UnixMilli()}
+}
+
+// probe asks a primary directly whose agent has fallen silent. The result comes back through the board.
+func (w *watch) probe(ctx context.Context, d *registry.Database, v health.View, p *phase) {
+	h, ok := v[d.Primary]
+	m, member := d.Member(d.Primary)
+	if d.Phase != registry.Serving || !member || (ok && h.Age < w.Rules.Silence/2) || time.Since(p.probed) < 200*time.Millisecond {
+		return
+	}
+	p.probed = time.Now()
+	w.probes.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		defer cancel()
+		w.Board.Probed(d.Name, m.ID, w.Probe(ctx, m.Address))
+	})
+}
+
+// Describe says in a few words what a decision is, for logs.
+func Describe(c registry.Command) string {
+	switch c := c.(type) {
+	case *registry.Revoke:
+		return "revoke: " + c.Cause.String()
+	case *registry.Escalate:
+		return "escalate: " + c.Cause.String()
+	case *registry.Elect:
+		return "elect " + string(c.Winner) + ": " + c.Cause.String()
+	case *registry.Establish:
+		return "establish: " + c.Cause.String()
+	case *registry.AddAcker:
+		return "add acker " + string(c.Instance)
+	case *registry.SetRotation:
+		if c.OutOf.Zero() {
+			return "put " + string(c.Instance) + " into rotation"
+		}
+		return "take " + string(c.Instance) + " out of rotation: " + c.OutOf.String()
+	case *registry.Refuse:
+		if c.Cause.Zero() {
+			return "nothing is refused any more"
+		}
+		return "refuse: " + c.Cause.String()
+	}
+	return "change the catalog"
+}

@@ -1,0 +1,288 @@
+package promote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/registry"
+)
+
+// errNotYet says that a step has to be looked at again soon, without being a problem.
+var errNotYet = errors.New("not yet")
+
+// ErrDiverged is why a server is not brought back: it holds transactions that the primary lacks.
+var ErrDiverged = errors.New("holds transactions that the primary lacks")
+
+// perform does one step.
+func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error {
+	switch s.Verb {
+	case Promise:
+		return g.keep(func(r *Record) { r.Promise = d.Epoch })
+	case Fence:
+		return g.fence(ctx, d)
+	case Close:
+		return g.closeWrites(ctx, d)
+	case Attest:
+		return g.attest(ctx, d)
+	case Shut:
+		return g.shut(ctx)
+	case Kill:
+		return g.kill(ctx)
+	case Lead:
+		return g.lead(ctx, d)
+	case Follow:
+		return g.follow(ctx, d, s)
+	case Rejoin:
+		return g.rejoin(ctx, d, s)
+	case Measure:
+		return g.measure(ctx, s)
+	case Open:
+		return g.open(ctx, d)
+	}
+	return fmt.Errorf("no such step %q", s.Verb)
+}
+
+// fence stops the receiver so that it stays stopped, and only then reads the position.
+func (g *Guard) fence(ctx context.Context, d *registry.Database) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := g.server.StopReceiver(ctx); err != nil {
+		return fmt.Errorf("stop receiver: %w", err)
+	}
+	if err := g.server.FenceReceiver(ctx, strconv.FormatUint(uint64(d.Epoch), 10)); err != nil {
+		return fmt.Errorf("make the stop durable: %w", err)
+	}
+	o := g.refresh(ctx)
+	if o.Err != nil {
+		return fmt.Errorf("read position: %w", o.Err)
+	}
+	if r := o.Status.Replication; r != nil && r.Receiver != mysqld.ReceiverStopped {
+		return fmt.Errorf("the receiver is %s after it was stopped", r.Receiver)
+	}
+	g.mu.Lock()
+	g.done.fencedBy = o.Incarnation
+	g.mu.Unlock()
+	g.note(func(r *health.Guard) { r.Fenced, r.FencedPosition = d.Epoch, o.Status.Position().String() })
+	return nil
+}
+
+// closeWrites hands over: writes are refused first, so that what commits still gets its answer, then clients are cut,
+// so that they look the name up again.
+func (g *Guard) closeWrites(ctx context.Context, d *registry.Database) error {
+	limit := time.Duration(d.Policy.SwitchoverSeconds) * time.Second
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := g.server.CloseWrites(ctx); err != nil {
+		return fmt.Errorf("refuse writes: %w", err)
+	}
+	if err := g.attest(ctx, d); err != nil {
+		return err
+	}
+	if err := g.server.CutClients(ctx); err != nil {
+		g.log.Warn("cut clients", "err", err)
+	}
+	return nil
+}
+
+// attest reads the position of a server that is closed.
+func (g *Guard) attest(ctx context.Context, d *registry.Database) error {
+	o := g.refresh(ctx)
+	if o.Err != nil {
+		return fmt.Errorf("read position: %w", o.Err)
+	}
+	if !o.Status.ReadOnly {
+		return fmt.Errorf("still takes writes")
+	}
+	g.mu.Lock()
+	g.done.closedBy = o.Incarnation
+	g.mu.Unlock()
+	g.note(func(r *health.Guard) { r.Closed, r.ClosedPosition = d.Epoch, o.Status.Position().String() })
+	return nil
+}
+
+func (g *Guard) shut(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	g.log.Warn("the server takes writes although it may not: closing it")
+	if err := g.server.CloseWrites(ctx); err != nil {
+		return fmt.Errorf("refuse writes: %w", err)
+	}
+	g.refresh(ctx)
+	return nil
+}
+
+// kill ends the server: no thread of it returns to user code, so no waiting commit can be answered with OK.
+func (g *Guard) kill(ctx context.Context) error {
+	if err := g.observer.Kill(); err != nil {
+		return fmt.Errorf("kill server: %w", err)
+	}
+	g.refresh(ctx)
+	return errNotYet // until the process is seen to be gone
+}
+
+// lead reaches the base, becomes a source and has the marker acknowledged, all of it closed to applications.
+func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
+	o := g.observer.Latest()
+	base, err := mysqld.ParseGTIDSet(o.Status.Flavor, d.Base)
+	if err != nil {
+		return fmt.Errorf("base of epoch %d: %w", d.Epoch, err)
+	}
+	if !o.Status.Executed.Contains(base) {
+		g.phase("waiting until the base is applied")
+		if err := g.server.WaitApplied(ctx, base); err != nil {
+			return fmt.Errorf("reach the base: %w", err)
+		}
+	}
+	if o.Status.Replication != nil || !o.Status.SemiSync.SourceEnabled || o.Status.SemiSync.K != d.NextK {
+		g.phase("becoming a source")
+		if err := g.server.BecomeSource(ctx, d.NextK); err != nil {
+			return fmt.Errorf("become a source: %w", err)
+		}
+	}
+	g.phase("waiting for acknowledgement of the marker")
+	if err := g.server.Mark(ctx, uint64(d.Epoch), string(g.cfg.Instance), d.Base); err != nil {
+		return fmt.Errorf("write the marker: %w", err)
+	}
+	// The marker is reported before it is written down: forgetting it costs a needless epoch, never a write.
+	g.mu.Lock()
+	g.done.record.Marked, g.done.record.MarkedBy = d.Epoch, o.Incarnation
+	g.mu.Unlock()
+	g.note(func(r *health.Guard) { r.Marked = d.Epoch })
+	g.cfg.Notify()
+	return g.keep(func(r *Record) { r.Marked, r.MarkedBy, r.Whole = d.Epoch, o.Incarnation, o.Incarnation })
+}
+
+// phase names what a long step is doing.
+func (g *Guard) phase(what string) {
+	g.note(func(r *health.Guard) { r.Doing = string(Lead) + ": " + what })
+}
+
+// follow points the server at the winner. Elect has proved that it holds nothing beyond the base.
+func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	src, err := g.source(s)
+	if err != nil {
+		return err
+	}
+	if err := g.server.Follow(ctx, src); err != nil {
+		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
+	}
+	o := g.refresh(ctx)
+	g.mu.Lock()
+	g.done.follows = o.Incarnation
+	g.mu.Unlock()
+	// Whoever follows from the base on acknowledges nothing it has not received in order: its memory is whole.
+	err = g.keep(func(r *Record) {
+		r.Follows, r.Whole = d.Epoch, o.Incarnation
+		r.reignOver(o.Incarnation, d.Epoch)
+	})
+	g.note(func(r *health.Guard) { r.CaughtUp, r.Diverged = true, "" })
+	return err
+}
+
+// rejoin follows the reigning primary after proving that this server has nothing that the primary lacks: MySQL would
+// take it back silently and leave it different for ever.
+func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	src, err := g.source(s)
+	if err != nil {
+		return err
+	}
+	own := g.refresh(ctx) // own set first, the primary's after: a replica may be ahead of what was read before
+	if own.Err != nil {
+		return fmt.Errorf("read own position: %w", own.Err)
+	}
+	theirs, err := g.server.SourcePosition(ctx, src)
+	if err != nil {
+		return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
+	}
+	if extra := own.Status.Executed.Minus(theirs); !extra.IsEmpty() {
+		g.note(func(r *health.Guard) { r.Diverged = extra.String() })
+		return fmt.Errorf("%s %w: %s has not %s. It is kept out. Way out: save what they changed, then give this server a fresh copy of %s",
+			g.cfg.Instance, ErrDiverged, s.Source.ID, extra, s.Source.ID)
+	}
+	g.note(func(r *health.Guard) { r.Diverged = "" })
+	if err := g.server.Follow(ctx, src); err != nil {
+		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
+	}
+	// Read after the connection was made: what was acknowledged before it must still arrive.
+	target, err := g.server.SourcePosition(ctx, src)
+	if err != nil {
+		return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
+	}
+	o := g.refresh(ctx)
+	g.mu.Lock()
+	known := g.done.report.CaughtUp && g.done.follows == o.Incarnation && g.done.record.Follows == d.Epoch
+	g.done.follows, g.done.target = o.Incarnation, target
+	g.mu.Unlock()
+	if !known {
+		g.note(func(r *health.Guard) { r.CaughtUp = false })
+	}
+	return g.keep(func(r *Record) {
+		r.Follows = d.Epoch
+		r.reignOver(o.Incarnation, d.Epoch)
+	})
+}
+
+// measure sees whether the target has arrived.
+func (g *Guard) measure(ctx context.Context, s Step) error {
+	o := g.refresh(ctx)
+	g.mu.Lock()
+	target := g.done.target
+	g.mu.Unlock()
+	if target.IsEmpty() {
+		// This agent was started after the server began to follow: ask again.
+		src, err := g.source(s)
+		if err != nil {
+			return err
+		}
+		if target, err = g.server.SourcePosition(ctx, src); err != nil {
+			return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
+		}
+		g.mu.Lock()
+		g.done.target, g.done.follows = target, o.Incarnation
+		g.mu.Unlock()
+	}
+	if o.Err != nil || !o.Status.Position().Contains(target) {
+		return errNotYet
+	}
+	if err := g.keep(func(r *Record) { r.Whole = o.Incarnation }); err != nil {
+		return err
+	}
+	g.note(func(r *health.Guard) { r.CaughtUp = true })
+	return nil
+}
+
+func (g *Guard) open(ctx context.Context, d *registry.Database) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := g.server.OpenWrites(ctx); err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	g.refresh(ctx)
+	g.note(func(r *health.Guard) { r.Open = d.Epoch })
+	return nil
+}
+
+// source is the replication account pointed at a member.
+func (g *Guard) source(s Step) (mysqld.Source, error) {
+	ap, err := netip.ParseAddrPort(s.Source.Address)
+	if err != nil {
+		return mysqld.Source{}, fmt.Errorf("address of %s: %w", s.Source.ID, err)
+	}
+	src := g.cfg.Replication
+	src.Host, src.Port, src.SemiSync = ap.Addr().String(), ap.Port(), bool(s.Acks)
+	return src, nil
+}
+
+func sourceAddress(r *mysqld.Replication) string {
+	return r.SourceHost + ":" + strconv.Itoa(int(r.SourcePort))
+}

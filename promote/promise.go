@@ -1,0 +1,172 @@
+package promote
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+
+	"github.com/baton-db/baton/registry"
+)
+
+// Record is what a guard must not forget (G3). Epochs in it only grow.
+type Record struct {
+	// Promise is the highest epoch that this guard has accepted; it never acts for a lower one.
+	Promise registry.Epoch `json:"promise"`
+	// Marked is the epoch whose marker was acknowledged, by the server process MarkedBy.
+	Marked   registry.Epoch `json:"marked,omitempty"`
+	MarkedBy string         `json:"marked_by,omitempty"`
+	// Whole is the server process whose memory of what it acknowledged is known to be whole.
+	Whole string `json:"whole,omitempty"`
+	// Follows is the epoch whose primary the server was last made to follow.
+	Follows registry.Epoch `json:"follows,omitempty"`
+}
+
+// reignOver forgets that this server process has reigned, once it has closed and follows another.
+func (r *Record) reignOver(process string, now registry.Epoch) {
+	if r.MarkedBy == process && r.Marked < now {
+		r.MarkedBy = ""
+	}
+}
+
+// ErrPromiseLost is returned when a promise file exists but holds no readable record: what was promised is not known.
+var ErrPromiseLost = errors.New("promise file is damaged")
+
+// slotSize is the size of each of the two slots of a promise file. They are written in turn, so that a crash in the
+// middle of a write leaves the other one whole; the file never changes its size, so one fdatasync makes it durable.
+const slotSize = 4096
+
+// promiseMagic begins each slot; the last digit is the version of the format.
+const promiseMagic = "batonpr1"
+
+// promiseFile keeps a Record on disk. One goroutine uses it.
+type promiseFile struct {
+	file  *os.File
+	turn  uint64 // of the newest slot
+	fresh bool   // the file held nothing yet
+	now   Record
+}
+
+// openPromise opens or creates the file. fresh tells that this guard has never promised anything here.
+func openPromise(path string) (*promiseFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open promise file: %w", err)
+	}
+	p := &promiseFile{file: f}
+	if err := p.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
+	return p, nil
+}
+
+func (p *promiseFile) load() error {
+	size, err := p.file.Seek(0, 2)
+	if err != nil {
+		return fmt.Errorf("measure: %w", err)
+	}
+	if size == 0 {
+		p.fresh = true
+		if err := p.file.Truncate(2 * slotSize); err != nil {
+			return fmt.Errorf("reserve space: %w", err)
+		}
+		return p.file.Sync()
+	}
+	if size != 2*slotSize {
+		return fmt.Errorf("%d bytes, want %d: %w", size, 2*slotSize, ErrPromiseLost)
+	}
+	blank, readable := 0, 0
+	for slot := range 2 {
+		b := make([]byte, slotSize)
+		if _, err := p.file.ReadAt(b, int64(slot*slotSize)); err != nil {
+			return fmt.Errorf("read slot %d: %w", slot, err)
+		}
+		if isBlank(b) {
+			blank++
+			continue
+		}
+		turn, r, err := decodeSlot(b)
+		if err != nil {
+			continue // torn by a crash: the other slot is whole
+		}
+		readable++
+		if turn > p.turn {
+			p.turn, p.now = turn, r
+		}
+	}
+	p.fresh = blank == 2
+	if readable == 0 && !p.fresh {
+		return fmt.Errorf("neither slot is readable: %w", ErrPromiseLost)
+	}
+	return nil
+}
+
+// save makes r durable before it returns.
+func (p *promiseFile) save(r Record) error {
+	if r.Promise < p.now.Promise {
+		return fmt.Errorf("promise %d below %d: %w", r.Promise, p.now.Promise, registry.ErrStale)
+	}
+	b, err := encodeSlot(p.turn+1, r)
+	if err != nil {
+		return err
+	}
+	if _, err := p.file.WriteAt(b, int64((p.turn+1)%2)*slotSize); err != nil {
+		return fmt.Errorf("write promise: %w", err)
+	}
+	if err := datasync(p.file); err != nil {
+		return fmt.Errorf("sync promise: %w", err)
+	}
+	p.turn, p.now, p.fresh = p.turn+1, r, false
+	return nil
+}
+
+func (p *promiseFile) close() error { return p.file.Close() }
+
+// encodeSlot lays out magic, turn, length, CRC32C of turn and body, body.
+func encodeSlot(turn uint64, r Record) ([]byte, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode promise: %w", err)
+	}
+	if len(body) > slotSize-24 {
+		return nil, fmt.Errorf("encode promise: %d bytes", len(body))
+	}
+	b := make([]byte, slotSize)
+	copy(b, promiseMagic)
+	binary.BigEndian.PutUint64(b[8:], turn)
+	binary.BigEndian.PutUint32(b[16:], uint32(len(body)))
+	copy(b[24:], body)
+	binary.BigEndian.PutUint32(b[20:], slotSum(b, len(body)))
+	return b, nil
+}
+
+func decodeSlot(b []byte) (uint64, Record, error) {
+	var r Record
+	if len(b) != slotSize || string(b[:8]) != promiseMagic {
+		return 0, r, fmt.Errorf("no promise: %w", ErrPromiseLost)
+	}
+	n := int(binary.BigEndian.Uint32(b[16:]))
+	if n > slotSize-24 || slotSum(b, n) != binary.BigEndian.Uint32(b[20:]) {
+		return 0, r, fmt.Errorf("checksum: %w", ErrPromiseLost)
+	}
+	if err := json.Unmarshal(b[24:24+n], &r); err != nil {
+		return 0, r, fmt.Errorf("%w: %w", err, ErrPromiseLost)
+	}
+	return binary.BigEndian.Uint64(b[8:]), r, nil
+}
+
+func slotSum(b []byte, n int) uint32 {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	return crc32.Update(crc32.Checksum(b[8:20], table), table, b[24:24+n])
+}
+
+func isBlank(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}

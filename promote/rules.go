@@ -1,0 +1,44 @@
+package promote
+
+import "time"
+
+// Rules are the thresholds of Decide. They bound how fast a failure is believed, never whether it is safe to act.
+type Rules struct {
+	// Fresh is the age up to which a report speaks for the present. Agents report every 100 ms.
+	Fresh time.Duration
+	// Silence is how long an agent must be unheard before its server can be called silent.
+	Silence time.Duration
+	// Deaf is how long an acker must have heard nothing from the primary. Heartbeats come every 200 ms.
+	Deaf time.Duration
+	// Hung is how long a server must not have answered its own agent.
+	Hung time.Duration
+	// Stuck is how long a commit must be blocked. Overload blocks for a while too, and is no failure.
+	Stuck time.Duration
+	// Winner is how long an unheard or unreachable winner is waited for.
+	Winner time.Duration
+	// Patience is how long an election may lack something before that is recorded as a refusal.
+	Patience time.Duration
+}
+
+// DefaultRules fit one site: round trips below 10 ms.
+func DefaultRules() Rules {
+	return Rules{
+		Fresh:    700 * time.Millisecond,
+		Silence:  700 * time.Millisecond,
+		Deaf:     500 * time.Millisecond,
+		Hung:     500 * time.Millisecond,
+		Stuck:    3 * time.Second,
+		Winner:   1500 * time.Millisecond,
+		Patience: time.Second,
+	}
+}
+
+// Clock is what Decide may know of time. All durations are measured by the leader itself.
+type Clock struct {
+	// Watching is how long this leader has been leading, and so could hear anybody.
+	Watching time.Duration
+	// InPhase is how long this leader has seen the database in its present epoch and phase.
+	InPhase time.Duration
+	// NowMillis is the wall clock in milliseconds since 1970, for the record only.
+	NowMillis int64
+}

@@ -1,0 +1,65 @@
+package promote
+
+// Situations in which a reign ends.
+const (
+	// PrimaryGone: the agent beside the primary saw its process end.
+	PrimaryGone = "PrimaryGone"
+	// PrimaryRestarted: another process answers in the primary's place; it stays closed until a new epoch, because
+	// transactions that nobody acknowledged became visible when it recovered.
+	PrimaryRestarted = "PrimaryRestarted"
+	// PrimaryHung: the agent is well, the server answers nothing, and no acker hears it.
+	PrimaryHung = "PrimaryHung"
+	// PrimarySilent: the agent is unheard, no acker hears the server, and a direct probe fails.
+	PrimarySilent = "PrimarySilent"
+	// PrimaryStuck: the server answers, but no commit gets through, and not because ackers are missing.
+	PrimaryStuck = "PrimaryStuck"
+	// Switchover: somebody asked for it.
+	Switchover = "Switchover"
+	// SwitchoverUndone: the former primary did not close in time and keeps the reign.
+	SwitchoverUndone = "SwitchoverUndone"
+	// WinnerLost: the winner failed before it was established.
+	WinnerLost = "WinnerLost"
+	// Formation: the first primary of a database is chosen.
+	Formation = "Formation"
+)
+
+// Steps on the way, as they stand in a database's history.
+const (
+	Elected    = "Elected"
+	Marked     = "Marked"
+	AckerAdded = "AckerAdded"
+)
+
+// Reasons for doing nothing. Each comes with the way out.
+const (
+	// MembersMissing: not every expected member is registered, heard and ready.
+	MembersMissing = "MembersMissing"
+	// AckersMissing: not enough ackers can be fenced, or can acknowledge for the next primary.
+	AckersMissing = "AckersMissing"
+	// Divergent: members hold transactions that contradict each other.
+	Divergent = "Divergent"
+	// NoCandidate: nobody who may win holds everything.
+	NoCandidate = "NoCandidate"
+	// AgentLost: the agent beside the primary is unheard, but the server is alive.
+	AgentLost = "AgentLost"
+	// AckersLonely: commits wait because ackers are missing.
+	AckersLonely = "AckersLonely"
+	// Paused: an operator paused the database.
+	Paused = "Paused"
+	// Unreadable: a position in a report could not be read.
+	Unreadable = "Unreadable"
+	// Unsupported: the policy asks for what this family of servers cannot do.
+	Unsupported = "Unsupported"
+)
+
+// Why a replica is out of rotation.
+const (
+	// ReplicaUnheard: its agent or its server does not answer.
+	ReplicaUnheard = "ReplicaUnheard"
+	// ReplicaBroken: it does not follow the primary.
+	ReplicaBroken = "ReplicaBroken"
+	// ReplicaLagging: it follows, too far behind.
+	ReplicaLagging = "ReplicaLagging"
+	// ReplicaDiverged: it holds transactions that the primary lacks.
+	ReplicaDiverged = "ReplicaDiverged"
+)

@@ -1,0 +1,183 @@
+package promote
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/registry"
+)
+
+// Verb is one idempotent thing that a guard does to its server.
+type Verb string
+
+// The verbs.
+const (
+	Wait    Verb = "wait"
+	Promise Verb = "promise" // write the epoch to disk
+	Fence   Verb = "fence"   // stop the receiver, durably, and read the position
+	Close   Verb = "close"   // planned: refuse writes, cut clients, read the position
+	Kill    Verb = "kill"    // SIGKILL: nothing that waits can be acknowledged any more
+	Attest  Verb = "attest"  // closed already: read the position
+	Shut    Verb = "shut"    // refuse writes again after somebody allowed them
+	Lead    Verb = "lead"    // reach the base, become a source, have the marker acknowledged
+	Follow  Verb = "follow"  // follow the winner of this epoch
+	Rejoin  Verb = "rejoin"  // follow the primary, once nothing extra is proved
+	Measure Verb = "measure" // see whether everything from before the connection has arrived
+	Open    Verb = "open"    // let applications in
+)
+
+// Step is what a guard does next and why.
+type Step struct {
+	Verb   Verb
+	Source registry.Member // whom to follow, for Follow, Rejoin and Measure
+	Acks   SemiSync        // whether the replica acknowledges, for Follow and Rejoin
+	Why    string
+}
+
+// SemiSync says whether a replica acknowledges what it receives.
+type SemiSync bool
+
+// The two kinds of replica.
+const (
+	Acknowledges SemiSync = true
+	Silent       SemiSync = false
+)
+
+// Local is what a guard knows of its own server.
+type Local struct {
+	Record      Record
+	Process     health.Process
+	Incarnation string // of the server process
+	Answers     bool
+	ReadOnly    bool
+	Source      string // host:port it replicates from, empty: none
+	Receiving   bool   // the receiver runs or is connecting
+	SemiSync    SemiSync
+	// Fenced and Closed are the epochs for which this guard has fenced or closed this very server process.
+	Fenced registry.Epoch
+	Closed registry.Epoch
+	// CaughtUp says that the server holds everything its source had when it connected.
+	CaughtUp bool
+}
+
+// Next names the next step of me in d. It is pure, and asked again after every step and every change.
+func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
+	g := local{d: d, me: me, Local: l}
+	switch {
+	case d.Epoch == 0 || d.Phase == registry.Forming:
+		return wait("no epoch yet")
+	case l.Record.Promise > d.Epoch:
+		// G3: the registry seen here is older than what this guard has accepted already.
+		return wait("promised epoch %d, the registry seen here is at %d", l.Record.Promise, d.Epoch)
+	case l.Record.Promise < d.Epoch:
+		return Step{Verb: Promise, Why: fmt.Sprintf("epoch %d has begun: %s", d.Epoch, d.Cause)}
+	case l.Process.Gone():
+		return wait("the server process is %s", l.Process)
+	case g.reigned():
+		return Step{Verb: Kill, Why: fmt.Sprintf("it reigned in epoch %d, this is epoch %d: nothing that waits here may be acknowledged", l.Record.Marked, d.Epoch)}
+	case !l.Answers:
+		return wait("the server does not answer")
+	}
+	switch d.Phase {
+	case registry.Closing:
+		return g.closing()
+	case registry.Fencing:
+		return g.fencing()
+	case registry.Promoting:
+		return g.promoting()
+	default:
+		return g.serving()
+	}
+}
+
+// local is the input of one Next.
+type local struct {
+	Local
+	d  *registry.Database
+	me registry.InstanceID
+}
+
+func wait(format string, args ...any) Step {
+	return Step{Verb: Wait, Why: fmt.Sprintf(format, args...)}
+}
+
+// reigned reports whether this very process was opened in an epoch that is over, without having closed for it: commits
+// may wait in it, and clients may read from it.
+func (g local) reigned() bool {
+	over := g.Record.MarkedBy == g.Incarnation && g.Incarnation != "" && g.Record.Marked < g.d.Epoch && g.Closed != g.d.Epoch
+	kept := g.me == g.d.Primary && g.d.Phase == registry.Promoting
+	return over && !kept && g.d.Phase != registry.Closing
+}
+
+func (g local) closing() Step {
+	switch {
+	case g.me != g.d.Former:
+		return wait("going on receiving until %s has closed", g.d.Former)
+	case g.Closed == g.d.Epoch:
+		return wait("closed")
+	}
+	return Step{Verb: Close, Why: "handing over: " + g.d.Cause.String()}
+}
+
+func (g local) fencing() Step {
+	switch {
+	case !g.ReadOnly:
+		return Step{Verb: Shut, Why: "nobody reigns, but this server takes writes"}
+	case g.me == g.d.Former && g.Closed == g.d.Epoch:
+		return wait("closed")
+	case g.me == g.d.Former:
+		return Step{Verb: Attest, Why: "closed since it started"}
+	case g.Fenced == g.d.Epoch:
+		return wait("fenced")
+	}
+	return Step{Verb: Fence, Why: fmt.Sprintf("nobody may be acknowledged for %s any more", g.d.Former)}
+}
+
+func (g local) promoting() Step {
+	winner, _ := g.d.Member(g.d.Primary)
+	switch {
+	case g.me == g.d.Primary && g.marked():
+		return wait("the marker is acknowledged")
+	case g.me == g.d.Primary:
+		return Step{Verb: Lead, Why: "elected"}
+	case !slices.Contains(g.d.NextAckers, g.me):
+		return g.fencing() // it was not heard in time: it may not listen to the former primary either
+	case !g.ReadOnly:
+		return Step{Verb: Shut, Why: "it takes writes, but is to follow " + string(winner.ID)}
+	case g.Record.Follows == g.d.Epoch && g.follows(winner, Acknowledges):
+		return wait("following %s", winner.ID)
+	}
+	return Step{Verb: Follow, Source: winner, Acks: Acknowledges, Why: fmt.Sprintf("%s was elected and needs acknowledgements", winner.ID)}
+}
+
+func (g local) serving() Step {
+	primary, _ := g.d.Member(g.d.Primary)
+	acks := SemiSync(g.d.IsAcker(g.me))
+	switch {
+	case g.me == g.d.Primary && !g.marked() && !g.ReadOnly:
+		return Step{Verb: Shut, Why: "another process than the one that was established takes writes"}
+	case g.me == g.d.Primary && !g.marked():
+		return wait("another process than the one that was established: waiting for a new epoch")
+	case g.me == g.d.Primary && g.ReadOnly:
+		return Step{Verb: Open, Why: "established"}
+	case g.me == g.d.Primary:
+		return wait("open")
+	case !g.ReadOnly:
+		return Step{Verb: Shut, Why: "a replica takes writes"}
+	case g.Record.Follows != g.d.Epoch || !g.follows(primary, acks):
+		return Step{Verb: Rejoin, Source: primary, Acks: acks, Why: fmt.Sprintf("%s reigns in epoch %d", primary.ID, g.d.Epoch)}
+	case !g.CaughtUp:
+		return Step{Verb: Measure, Source: primary, Why: "following, but may lack what was acknowledged before"}
+	}
+	return wait("following %s", primary.ID)
+}
+
+// marked reports whether the marker of this epoch was acknowledged to this very process.
+func (g local) marked() bool {
+	return g.Record.Marked == g.d.Epoch && g.Record.MarkedBy == g.Incarnation
+}
+
+func (g local) follows(m registry.Member, acks SemiSync) bool {
+	return g.Receiving && g.Source == m.Address && g.SemiSync == acks
+}

@@ -1,8 +1,19 @@
 package mysqld
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 type Secret string
+type ProcessState string
+
+type Process struct{}
+
+func (Process) Incarnation() string                       { return "" }
+func (Process) Kill() error                               { return nil }
+func (Process) Watch(context.Context) <-chan ProcessState { return nil }
+
 type Source struct {
 	Host     string
 	Port     uint16
@@ -15,15 +26,15 @@ type ReceiverState string
 const ReceiverStopped ReceiverState = "stopped"
 
 type Replication struct {
-	SourceHost      string
-	SourcePort      uint16
-	Receiver        ReceiverState
-	Applier         bool
-	ReceiverError   string
-	ApplierError    string
-	Heard           string
-	LagSeconds      *int
-	SemiSyncActive  bool
+	SourceHost     string
+	SourcePort     uint16
+	Receiver       ReceiverState
+	Applier        bool
+	ReceiverError  string
+	ApplierError   string
+	Heard          string
+	LagSeconds     *int
+	SemiSyncActive bool
 }
 type SemiSync struct {
 	SourceEnabled, ReplicaEnabled bool

@@ -1,0 +1,307 @@
+package health
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/baton-db/baton/mysqld"
+)
+
+// Server is what a Checker asks. *mysqld.Server is one. Each of the calls uses a connection of its own, so that a commit
+// that hangs does not starve the question whether the server answers.
+type Server interface {
+	Status(ctx context.Context) (mysqld.Status, error)
+	Process(ctx context.Context) (mysqld.Process, error)
+	Canary(ctx context.Context, instance string) error
+	CommitsWaitForAcks(ctx context.Context) (int, error)
+}
+
+// CheckerConfig says how often a Checker asks. Default fills in what is zero.
+type CheckerConfig struct {
+	Instance string
+	// Every is the pause between two questions for the status.
+	Every time.Duration
+	// Timeout is how long one answer may take. A server that is only slow answers within it.
+	Timeout time.Duration
+	// CanaryEvery is the pause between two canary commits, on a server that takes writes.
+	CanaryEvery time.Duration
+	// Notify is called after every notable change; it must not block.
+	Notify func()
+	Logger *slog.Logger
+}
+
+// DefaultCheckerConfig detects a frozen server within half a second.
+func DefaultCheckerConfig() CheckerConfig {
+	return CheckerConfig{Every: 100 * time.Millisecond, Timeout: 300 * time.Millisecond, CanaryEvery: 250 * time.Millisecond,
+		Notify: func() {}}
+}
+
+// Checker watches one local server. Latest and Refresh may be called by any goroutine.
+type Checker struct {
+	cfg    CheckerConfig
+	server Server
+
+	mu      sync.Mutex
+	seen    seen
+	changed chan struct{}
+}
+
+// seen is what the checker knows, in points of this process's own time.
+type seen struct {
+	process     mysqld.Process
+	state       Process
+	incarnation string
+	status      mysqld.Status
+	good        bool
+	lastGood    time.Time // when the server last answered, or was first asked
+	err         error
+	heard       string // changes with every event and heartbeat
+	heardAt     time.Time
+	canarySince time.Time // zero: no canary is under way
+	canary      Canary
+}
+
+// NewChecker returns a Checker; Run starts it.
+func NewChecker(cfg CheckerConfig, server Server) *Checker {
+	c := &Checker{cfg: cfg, server: server, changed: make(chan struct{})}
+	c.seen.state = ProcessUnknown
+	c.seen.lastGood = time.Now()
+	return c
+}
+
+// Run watches until ctx ends.
+func (c *Checker) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.askStatus(ctx) })
+	g.Go(func() error { return c.watchProcess(ctx) })
+	g.Go(func() error { return c.sendCanaries(ctx) })
+	return g.Wait()
+}
+
+// Latest is the newest observation.
+func (c *Checker) Latest() Observation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, now := &c.seen, time.Now()
+	o := Observation{Process: s.state, Incarnation: s.incarnation, Status: s.status, Good: s.good, Err: s.err, Canary: s.canary}
+	if s.err != nil {
+		o.Unreachable = max(now.Sub(s.lastGood), time.Millisecond)
+	}
+	if !s.heardAt.IsZero() {
+		o.Silence = now.Sub(s.heardAt)
+	}
+	if !s.canarySince.IsZero() {
+		o.Canary.BlockedMillis = now.Sub(s.canarySince).Milliseconds()
+	}
+	return o
+}
+
+// Changed returns a channel that is closed at the next notable change. Take it before Latest.
+func (c *Checker) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
+// Refresh asks for the status now and returns what is known after the answer.
+func (c *Checker) Refresh(ctx context.Context) Observation {
+	c.ask(ctx)
+	return c.Latest()
+}
+
+// Kill ends the server process that was last seen, and no other.
+func (c *Checker) Kill() error {
+	c.mu.Lock()
+	p := c.seen.process
+	c.mu.Unlock()
+	return p.Kill()
+}
+
+func (c *Checker) askStatus(ctx context.Context) error {
+	ticker := time.NewTicker(c.cfg.Every)
+	defer ticker.Stop()
+	for {
+		c.ask(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// ask puts one question and keeps the answer.
+func (c *Checker) ask(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	st, err := c.server.Status(ctx)
+	c.update(func(s *seen) bool {
+		now := time.Now()
+		notable := (err == nil) != (s.err == nil) || !s.good
+		s.err = err
+		if err != nil {
+			return notable
+		}
+		notable = notable || notableStatus(s.status, st)
+		s.status, s.good, s.lastGood = st, true, now
+		if heard := heardOf(st); heard != s.heard || s.heardAt.IsZero() {
+			s.heard, s.heardAt = heard, now
+		}
+		return notable
+	})
+}
+
+func heardOf(st mysqld.Status) string {
+	if st.Replication == nil {
+		return ""
+	}
+	return st.Replication.SourceHost + " " + st.Replication.Heard
+}
+
+func notableStatus(a, b mysqld.Status) bool {
+	if a.ReadOnly != b.ReadOnly || (a.Replication == nil) != (b.Replication == nil) || a.SemiSync.ReplicaEnabled != b.SemiSync.ReplicaEnabled {
+		return true
+	}
+	return a.Replication != nil && (a.Replication.Receiver != b.Replication.Receiver || a.Replication.SourceHost != b.Replication.SourceHost)
+}
+
+// update changes what is seen and wakes the others when that was notable.
+func (c *Checker) update(change func(*seen) bool) {
+	c.mu.Lock()
+	notable := change(&c.seen)
+	if notable {
+		close(c.changed)
+		c.changed = make(chan struct{})
+	}
+	c.mu.Unlock()
+	if notable {
+		c.cfg.Notify()
+	}
+}
+
+// watchProcess follows one process after the other. The end of a process is the earliest evidence of a crash there is.
+func (c *Checker) watchProcess(ctx context.Context) error {
+	for ctx.Err() == nil {
+		p, err := c.findProcess(ctx)
+		if err != nil {
+			pause(ctx, 50*time.Millisecond)
+			continue
+		}
+		c.began(p)
+		for state := range p.Watch(ctx) {
+			c.update(func(s *seen) bool {
+				was := s.state
+				s.state = Process(state)
+				return was != s.state
+			})
+		}
+		if ctx.Err() == nil {
+			c.update(func(s *seen) bool {
+				was := s.state
+				s.state = ProcessExited
+				return was != s.state
+			})
+			pause(ctx, 20*time.Millisecond)
+		}
+	}
+	return nil
+}
+
+func (c *Checker) findProcess(ctx context.Context) (mysqld.Process, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	p, err := c.server.Process(ctx)
+	if err != nil {
+		return p, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.Incarnation() == c.seen.incarnation && c.seen.state == ProcessExited {
+		return p, context.Canceled // the socket of a process that is gone
+	}
+	return p, nil
+}
+
+// began starts the memory of another process: nothing that the last one said holds for it.
+func (c *Checker) began(p mysqld.Process) {
+	c.update(func(s *seen) bool {
+		if s.incarnation == p.Incarnation() {
+			s.process, s.state = p, ProcessRunning
+			return false
+		}
+		*s = seen{process: p, state: ProcessRunning, incarnation: p.Incarnation(), lastGood: time.Now(), err: s.err}
+		return true
+	})
+}
+
+// sendCanaries commits through the whole write path of a server that takes writes.
+func (c *Checker) sendCanaries(ctx context.Context) error {
+	for ctx.Err() == nil {
+		o := c.Latest()
+		if o.Good && !o.Status.ReadOnly && o.Unreachable == 0 {
+			c.canary(ctx)
+		}
+		pause(ctx, c.cfg.CanaryEvery)
+	}
+	return nil
+}
+
+func (c *Checker) canary(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	c.update(func(s *seen) bool {
+		if s.canarySince.IsZero() {
+			s.canarySince = time.Now()
+		}
+		return false
+	})
+	watched := make(chan struct{})
+	var g errgroup.Group
+	g.Go(func() error { c.watchWaiters(ctx, watched); return nil })
+	err := c.server.Canary(ctx, c.cfg.Instance)
+	close(watched)
+	_ = g.Wait() // watchWaiters returns no error
+	c.update(func(s *seen) bool {
+		if err == nil {
+			s.canarySince, s.canary = time.Time{}, Canary{}
+			return false
+		}
+		s.canary.Error = err.Error()
+		if s.status.ReadOnly {
+			s.canarySince = time.Time{} // closed meanwhile: no write path to test
+		}
+		return false
+	})
+}
+
+// watchWaiters tells a lonely primary, whose commits wait for ackers, from a stuck one.
+func (c *Checker) watchWaiters(ctx context.Context, done <-chan struct{}) {
+	ticker := time.NewTicker(500 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-ticker.C:
+		}
+		n, err := c.server.CommitsWaitForAcks(ctx)
+		c.update(func(s *seen) bool {
+			was := s.canary.WaitingForAcks
+			s.canary.WaitingForAcks = err == nil && n > 0
+			return was != s.canary.WaitingForAcks
+		})
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -44,7 +44,9 @@ type Report struct {
 	Replication *Replication `json:"replication,omitempty"`
 	Canary      Canary       `json:"canary,omitzero"`
 	Guard       Guard        `json:"guard"`
-	Findings    []Finding    `json:"findings,omitempty"`
+	// Preflight says that the settings were looked at, and Findings what is wrong with them.
+	Preflight bool      `json:"preflight"`
+	Findings  []Finding `json:"findings,omitempty"`
 }
 
 // Replication is how the server follows its source.

@@ -79,7 +79,7 @@ func (e election) forming() Decision {
 	ready := 0
 	missing := ""
 	for _, m := range e.d.Members {
-		if e.ready(m.ID) {
+		if e.ready(m.ID) && e.view[m.ID].Preflight {
 			ready++
 			continue
 		}
@@ -89,7 +89,26 @@ func (e election) forming() Decision {
 		return waiting(MembersMissing, "%d of %d expected members are ready%s. Way out: start the agents and servers that are missing",
 			ready, e.d.Policy.Expect, missing)
 	}
+	if unsafe := e.unsafeSettings(); !unsafe.Zero() {
+		return Decision{Waiting: unsafe}
+	}
 	return e.revoke("", registry.Cause{Code: Formation, Detail: fmt.Sprintf("%d members are ready", ready)})
+}
+
+// unsafeSettings names the settings of members with which an acknowledged write could be lost.
+func (e election) unsafeSettings() registry.Cause {
+	detail := ""
+	for _, m := range e.d.Members {
+		for _, f := range e.view[m.ID].Findings {
+			if f.Fatal {
+				detail += fmt.Sprintf(" %s has %s = %s, want %s (%s). Fix: %s;", m.ID, f.Setting, f.Have, f.Want, f.Why, f.Fix)
+			}
+		}
+	}
+	if detail == "" {
+		return registry.Cause{}
+	}
+	return registry.Cause{Code: SettingsUnsafe, Detail: "acknowledged writes could be lost:" + detail}
 }
 
 // serving looks for a failure of the primary first, and else keeps house.

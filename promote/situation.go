@@ -34,6 +34,8 @@ const (
 const (
 	// MembersMissing: not every expected member is registered, heard and ready.
 	MembersMissing = "MembersMissing"
+	// SettingsUnsafe: a server has settings with which an acknowledged write could be lost.
+	SettingsUnsafe = "SettingsUnsafe"
 	// AckersMissing: not enough ackers can be fenced, or can acknowledge for the next primary.
 	AckersMissing = "AckersMissing"
 	// Divergent: members hold transactions that contradict each other.

@@ -111,14 +111,31 @@ func mysqlFlags() []string {
 		"--innodb-redo-log-capacity=32M",
 		"--table-definition-cache=400",
 
-		// ON, because heartbeat ages stay 0 without it; the sizes keep it at about 20 MB instead of 180.
+		// ON, because heartbeat ages stay 0 without it. Stages, statements and threads stay instrumented, for what sessions
+		// are doing shows there; the rest is cut until it takes 5 MB instead of 180 (237 MB resident in all).
 		"--performance-schema=ON",
+		"--performance-schema-max-thread-instances=300",
 		"--performance-schema-max-table-instances=200",
 		"--performance-schema-max-table-handles=200",
+		"--performance-schema-max-table-lock-stat=0",
+		"--performance-schema-max-index-stat=0",
+		"--performance-schema-max-file-classes=0",
+		"--performance-schema-max-file-instances=0",
+		"--performance-schema-max-mutex-classes=0",
+		"--performance-schema-max-rwlock-classes=0",
+		"--performance-schema-max-cond-classes=0",
+		"--performance-schema-max-socket-classes=0",
+		"--performance-schema-max-memory-classes=0",
+		"--loose-performance-schema-max-meter-classes=0",  // 9.x only
+		"--loose-performance-schema-max-metric-classes=0", // 9.x only
+		"--performance-schema-max-prepared-statements-instances=0",
+		"--performance-schema-max-program-instances=0",
 		"--performance-schema-max-digest-length=0",
 		"--performance-schema-digests-size=0",
 		"--performance-schema-error-size=0",
-		"--performance-schema-max-thread-instances=300",
+		"--performance-schema-accounts-size=0",
+		"--performance-schema-hosts-size=0",
+		"--performance-schema-users-size=0",
 		"--performance-schema-events-waits-history-size=0",
 		"--performance-schema-events-waits-history-long-size=0",
 		"--performance-schema-events-stages-history-size=0",
@@ -127,9 +144,6 @@ func mysqlFlags() []string {
 		"--performance-schema-events-statements-history-long-size=0",
 		"--performance-schema-events-transactions-history-size=0",
 		"--performance-schema-events-transactions-history-long-size=0",
-		"--performance-schema-max-memory-classes=0",
-		"--performance-schema-max-prepared-statements-instances=0",
-		"--performance-schema-max-program-instances=0",
 	}
 }
 

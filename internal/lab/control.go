@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -49,6 +50,15 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.log.Debug("server is ready", "addr", s.Addr(), "pid", p.pid)
 	return nil
+}
+
+// StartAll starts servers in parallel and returns when all are ready, or what failed first.
+func StartAll(ctx context.Context, servers ...*Server) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range servers {
+		group.Go(func() error { return s.Start(ctx) })
+	}
+	return group.Wait()
 }
 
 // Ready waits until the server accepts connections, also over the restart of a supervised one. It fails when ctx ends, or

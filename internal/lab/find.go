@@ -33,7 +33,7 @@ var ErrNoServer = errors.New("no usable server on this machine")
 type Binaries struct {
 	// Family is what the server said it is, whatever its file is called.
 	Family Family
-	// Version is as the server prints it: "9.7.4", "10.11.19-MariaDB-0+deb12u1".
+	// Version is as the server prints it: "9.7.4-2", "10.11.19-MariaDB-0+deb12u1".
 	Version string
 
 	command []string // the argv that starts the server, before any flag

@@ -30,7 +30,7 @@ func asRoot() []string {
 }
 
 // flags returns the whole command line of a server after its program. The order matters twice: --no-defaults must be
-// first, and the caller's own flags come last because the last one wins.
+// first, and the caller's own flags come last because the last one wins. mu is held.
 func (s *Server) flags() []string {
 	flags := append([]string{"--no-defaults"}, s.bin.base...)
 	flags = append(flags, asRoot()...)

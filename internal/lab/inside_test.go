@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 func packet(body string) []byte {
@@ -120,6 +122,101 @@ func TestTemplateKeyNamesItsContents(t *testing.T) {
 	same := &Binaries{Family: MySQL, Version: "9.7.4", command: []string{"/elsewhere/mysqld"}}
 	if a.templateKey() == b.templateKey() || a.templateKey() == c.templateKey() || a.templateKey() != same.templateKey() {
 		t.Errorf("keys %s %s %s %s", a.templateKey(), b.templateKey(), c.templateKey(), same.templateKey())
+	}
+}
+
+// memory returns a lab directory of the test's own, on tmpfs when there is one.
+func memory(t *testing.T) string {
+	t.Helper()
+	parent := "/dev/shm"
+	if !usable(parent, filepath.Join(parent, "none")) {
+		parent = ""
+	}
+	dir, err := os.MkdirTemp(parent, "baton-lab-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("BATON_LAB_DIR", dir)
+	return dir
+}
+
+// The lock belongs to an open file, so goroutines meet here as processes do.
+func TestTemplateIsBuiltOnceForAllWhoNeedIt(t *testing.T) {
+	bin, err := Find(MariaDB)
+	if err != nil {
+		t.Skip(err)
+	}
+	base := memory(t)
+	var wg sync.WaitGroup
+	made := make([]os.FileInfo, 4)
+	for i := range made {
+		wg.Go(func() {
+			dir, err := bin.template()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			made[i], err = os.Stat(filepath.Join(dir, "ibdata1"))
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, info := range made {
+		if info != nil && !os.SameFile(info, made[0]) {
+			t.Error("the template was built more than once")
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(base, "template-*")); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestFailedTemplateLeavesNothingAndSaysWhy(t *testing.T) {
+	for name, script := range map[string]string{
+		"the command fails":          "echo advice; echo 'ERROR: no such thing'; echo more; exit 1",
+		"the command fails silently": "echo 'no such thing'; exit 1",
+		"only a statement fails":     "echo 'ERROR: no such thing'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := memory(t)
+			bin := &Binaries{Family: MySQL, Version: "9.9.9", command: []string{"/bin/sh", "-c", script}}
+			if dir, err := bin.template(); err == nil || !strings.Contains(err.Error(), "no such thing") {
+				t.Errorf("template = %s, %v", dir, err)
+			}
+			if left, _ := filepath.Glob(filepath.Join(base, "template-*")); len(left) != 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+func TestOldTemplatesArePruned(t *testing.T) {
+	base := t.TempDir()
+	old, young := filepath.Join(base, "template-mysql-old"), filepath.Join(base, "template-mysql-young")
+	other := filepath.Join(base, "template-mariadb-old")
+	for _, dir := range []string{old, young, other} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	past := time.Now().Add(-2 * staleTemplate)
+	for _, dir := range []string{old, other} {
+		if err := os.Chtimes(dir, past, past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prune(base, MySQL)
+	for dir, want := range map[string]bool{old: false, young: true, other: true} {
+		if _, err := os.Stat(dir); (err == nil) != want {
+			t.Errorf("%s exists=%v, want %v", filepath.Base(dir), err == nil, want)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 )
@@ -69,6 +70,7 @@ func New(bin *Binaries, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new server %s: %w", opts.Name, err)
 	}
+	opts.Extra = slices.Clone(opts.Extra)
 	s := &Server{bin: bin, opts: opts, dir: dir, lock: lock, log: opts.Log.With("server", opts.Name)}
 	if n := len(s.Socket()); n > maxSocketPath {
 		return nil, errors.Join(fmt.Errorf("new server %s: socket path %s has %d bytes, at most %d work", opts.Name, s.Socket(), n, maxSocketPath), s.Close())
@@ -133,6 +135,13 @@ func (s *Server) Exited() <-chan struct{} {
 		return gone
 	}
 	return s.proc.done
+}
+
+// SetExtra replaces Options.Extra from the next start on, for a server that must come back with other flags.
+func (s *Server) SetExtra(flags ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.Extra = slices.Clone(flags)
 }
 
 // LogTail returns the last n lines the server wrote to its error log, over all its starts, newest last.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -259,6 +260,48 @@ func TestStartGivesUpWithItsContext(t *testing.T) {
 	if s.Pid() != 0 {
 		t.Error("a process is left")
 	}
+}
+
+func TestKillEndsAStartUnderWay(t *testing.T) {
+	eachFamily(t, func(t *testing.T, bin *lab.Binaries) {
+		s := labtest.New(t, bin, lab.Options{Name: "short", IP: labtest.Subnet(t).IP(1), ServerID: 1})
+		// Frozen before it can answer, so that only the kill can end the start.
+		var start sync.WaitGroup
+		var err error
+		start.Go(func() { err = s.Start(t.Context()) })
+		until(t, "a process", func() bool { return s.Pid() != 0 })
+		if err := s.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		start.Wait()
+		if err == nil {
+			t.Skip("the server was ready before it was frozen")
+		}
+		if !strings.Contains(err.Error(), "signal: killed") || s.Pid() != 0 {
+			t.Errorf("Start = %v, pid %d", err, s.Pid())
+		}
+	})
+}
+
+func TestExtraFlagsCanChangeBetweenStarts(t *testing.T) {
+	eachFamily(t, func(t *testing.T, bin *lab.Binaries) {
+		s := labtest.StartEach(t, bin, 1, func(_ int, o *lab.Options) { o.Extra = []string{"--max-connections=33"} })[0]
+		for _, want := range []string{"33", "44"} {
+			if got := sql(t, s, "SELECT @@global.max_connections"); got != want {
+				t.Errorf("max_connections = %s, want %s", got, want)
+			}
+			if err := s.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			s.SetExtra("--max-connections=44")
+			if err := s.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 func TestBadOptionsAreRefused(t *testing.T) {

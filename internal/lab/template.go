@@ -108,8 +108,8 @@ func (b *Binaries) build(dir string) error {
 		return err
 	}
 	// A failing line of the script does not always fail the command, but it is always reported.
-	if i := bytes.Index(out, []byte("ERROR")); i >= 0 {
-		return fmt.Errorf("init SQL: %s", tail(out[i:], 5))
+	if bytes.Contains(out, []byte("ERROR")) {
+		return fmt.Errorf("init SQL: %s", complaint(out))
 	}
 	// The server's identity: each copy must make its own.
 	if err := os.Remove(filepath.Join(dir, "auto.cnf")); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -130,9 +130,24 @@ func run(ctx context.Context, argv []string) ([]byte, error) {
 		err = p.err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %s", filepath.Base(argv[0]), err, tail(out.Bytes(), 10))
+		return nil, fmt.Errorf("%s: %w: %s", filepath.Base(argv[0]), err, complaint(out.Bytes()))
 	}
 	return out.Bytes(), nil
+}
+
+// complaint cuts the part of a failed command's output that says why: the first line with an error and what follows it,
+// because mariadb-install-db buries it under advice, else the end.
+func complaint(out []byte) string {
+	const lines = 10
+	for at := 0; at < len(out); {
+		line, _, _ := bytes.Cut(out[at:], []byte("\n"))
+		if bytes.Contains(line, []byte("ERROR")) {
+			rest := bytes.SplitN(out[at:], []byte("\n"), lines+1)
+			return string(bytes.TrimSpace(bytes.Join(rest[:min(lines, len(rest))], []byte("\n"))))
+		}
+		at += len(line) + 1
+	}
+	return tail(out, lines)
 }
 
 // copyTemplate fills dir, which must not exist, with a copy of the template. Holes stay holes: a MySQL template is

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/baton-db/baton/internal/lab"
 )
 
@@ -88,11 +86,7 @@ func StartEach(t testing.TB, bin *lab.Binaries, n int, edit func(i int, opts *la
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
-	group, ctx := errgroup.WithContext(ctx)
-	for _, s := range servers {
-		group.Go(func() error { return s.Start(ctx) })
-	}
-	if err := group.Wait(); err != nil {
+	if err := lab.StartAll(ctx, servers...); err != nil {
 		t.Fatal(err)
 	}
 	return servers

@@ -20,6 +20,7 @@ func initSQL(family Family) string {
 		"GRANT REPLICATION SLAVE ON *.* TO 'repl'@'%';",
 		createUser(family, "app", "%"),
 		"GRANT ALL PRIVILEGES ON app.* TO 'app'@'%';",
+		"GRANT SELECT ON baton.epoch TO 'app'@'%';",
 		createUser(family, "admin", "%"),
 		"GRANT ALL PRIVILEGES ON *.* TO 'admin'@'%' WITH GRANT OPTION;",
 	)

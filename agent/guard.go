@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/registry"
+)
+
+// reportEvery is the longest pause between two reports; every notable change is reported at once.
+const reportEvery = 100 * time.Millisecond
+
+// preflightEvery is the pause between two looks at the settings that lossless durability rests on.
+const preflightEvery = 10 * time.Second
+
+// keeper looks after the database server of this node: it observes, obeys and reports.
+type keeper struct {
+	cfg      *Database
+	node     Config
+	server   *mysqld.Server
+	checker  *health.Checker
+	guard    *promote.Guard
+	nudge    chan struct{} // of one: there is something new to report
+	boot     string
+	seq      uint64
+	findings atomic.Pointer[[]health.Finding]
+	send     func(health.Report)
+	log      *slog.Logger
+}
+
+// newKeeper opens the promise file; it does not need the server to run.
+func newKeeper(cfg Config, feed promote.Feed, send func(health.Report), log *slog.Logger) (*keeper, error) {
+	d := cfg.Database
+	k := &keeper{cfg: d, node: cfg, nudge: make(chan struct{}, 1), boot: rand.Text(), send: send, log: log}
+	server, err := mysqld.Open(mysqld.Config{Socket: d.Socket, User: d.User, Password: d.Password, Logger: log.With("room", "mysqld")})
+	if err != nil {
+		return nil, fmt.Errorf("database server at %s: %w", d.Socket, err)
+	}
+	k.server = server
+	check := health.DefaultCheckerConfig()
+	check.Instance, check.Notify, check.Logger = string(d.Instance), k.poke, log.With("room", "health")
+	k.checker = health.NewChecker(check, server)
+	k.guard, err = promote.NewGuard(promote.GuardConfig{
+		Database: d.Name, Instance: d.Instance, Dir: filepath.Join(cfg.DataDir, "guard"), Notify: k.poke,
+		Replication: mysqld.Source{User: d.ReplUser, Password: d.ReplSecret}, Logger: log.With("room", "promote"),
+	}, server, k.checker, feed)
+	if err != nil {
+		return nil, fmt.Errorf("guard of %s: %w", d.Instance, err)
+	}
+	return k, nil
+}
+
+// poke makes the next report leave at once.
+func (k *keeper) poke() {
+	select {
+	case k.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// parts are what runs for the server, in the order of their start.
+func (k *keeper) parts() []part {
+	return []part{
+		{"connection to the database server", func(ctx context.Context) error { <-ctx.Done(); return k.server.Close() }},
+		{"checker", k.checker.Run},
+		{"preflight", k.preflight},
+		{"guard", k.guard.Run},
+		{"reports", k.report},
+	}
+}
+
+// report sends what is known now, at every change and at least every reportEvery.
+func (k *keeper) report(ctx context.Context) error {
+	ticker := time.NewTicker(reportEvery)
+	defer ticker.Stop()
+	for {
+		k.send(k.compose())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.nudge:
+		case <-ticker.C:
+		}
+	}
+}
+
+func (k *keeper) compose() health.Report {
+	k.seq++
+	r := health.Report{Database: k.cfg.Name, Instance: k.cfg.Instance, Node: k.node.Node, Boot: k.boot, Seq: k.seq,
+		Member: registry.Member{ID: k.cfg.Instance, Node: k.node.Node, Address: k.cfg.Address, Zone: k.node.Zone, Preference: k.cfg.Preference}}
+	// The guard first: what it has done must be covered by the observation that follows, not the other way round.
+	r.Guard = k.guard.Report()
+	health.Describe(k.checker.Latest(), &r)
+	if f := k.findings.Load(); f != nil {
+		r.Preflight, r.Findings = true, *f
+	}
+	return r
+}
+
+// preflight looks at the settings now and then, and says once what is wrong and how to mend it.
+func (k *keeper) preflight(ctx context.Context) error {
+	ticker := time.NewTicker(preflightEvery)
+	defer ticker.Stop()
+	said := map[string]bool{}
+	for {
+		k.lookAtSettings(ctx, said)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (k *keeper) lookAtSettings(ctx context.Context, said map[string]bool) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	found, err := k.server.Preflight(ctx)
+	if err != nil {
+		k.log.Debug("preflight", "err", err)
+		return
+	}
+	all := make([]health.Finding, 0, len(found))
+	for _, f := range found {
+		all = append(all, health.Finding{Code: f.Code, Setting: f.Setting, Have: f.Have, Want: f.Want, Why: f.Why, Fix: f.Fix, Fatal: f.Fatal})
+		if key := f.Setting + "=" + f.Have; !said[key] {
+			said[key] = true
+			k.log.Warn("setting of the database server", "code", f.Code, "setting", f.Setting, "have", f.Have, "want", f.Want, "why", f.Why, "fix", f.Fix)
+		}
+	}
+	k.findings.Store(&all)
+}

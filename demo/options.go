@@ -1,0 +1,76 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/baton-db/baton/internal/lab"
+)
+
+// The one database of a demo.
+const (
+	clusterName  = "demo"
+	databaseName = "orders"
+	domain       = "baton.internal"
+	primaryName  = "primary." + databaseName + ".db." + domain
+)
+
+// Ports of every node; each node has an address of its own.
+const (
+	apiPort    = 7450
+	gossipPort = 7451
+	dnsPort    = 7453
+)
+
+// Fault is what is done to the primary.
+type Fault string
+
+// The faults.
+const (
+	Crash      Fault = "crash"      // SIGKILL
+	Freeze     Fault = "freeze"     // SIGSTOP
+	Switchover Fault = "switchover" // asked for
+	None       Fault = "none"
+)
+
+// ParseFault reads a fault's name.
+func ParseFault(s string) (Fault, error) {
+	switch f := Fault(s); f {
+	case Crash, Freeze, Switchover, None:
+		return f, nil
+	}
+	return "", fmt.Errorf("unknown fault %q: want crash, freeze, switchover or none", s)
+}
+
+// Options say what to run.
+type Options struct {
+	// Families are tried in turn until one can be had.
+	Families []lab.Family
+	Nodes    int
+	Faults   []Fault
+	// PerSecond is how many writes all writers together attempt.
+	PerSecond int
+	// Dir is where the nodes keep their files; empty: a temporary directory that is removed.
+	Dir string
+	// Baton is the command line of baton itself, to which "agent --config FILE" is added.
+	Baton []string
+	// Restart is how long after its end a database server is started again, as a supervisor would.
+	Restart time.Duration
+	Out     io.Writer
+	Log     *slog.Logger
+}
+
+// Validate says what is wrong with o.
+func (o Options) Validate() error {
+	switch {
+	case o.Nodes < 3 || o.Nodes > 5:
+		return fmt.Errorf("%d nodes: want 3 to 5", o.Nodes)
+	case o.PerSecond < 1 || o.PerSecond > 100_000:
+		return fmt.Errorf("%d writes per second: want 1 to 100000", o.PerSecond)
+	case len(o.Baton) == 0 || len(o.Families) == 0:
+		return fmt.Errorf("no baton or no database family to run")
+	}
+	return nil
+}

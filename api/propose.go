@@ -1,0 +1,59 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/baton-db/baton/registry"
+)
+
+// commandType is the media type of an encoded command.
+const commandType = "application/vnd.baton.command"
+
+// Proposed says where in the log a command stands.
+type Proposed struct {
+	Index registry.Index `json:"index"`
+}
+
+// propose hands a command to the log.
+func (s *Server) propose(c *call) (any, error) {
+	if err := c.mediaType(commandType); err != nil {
+		return nil, err
+	}
+	b, err := s.body(c)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > 3 {
+		if err := checkShape(b[3:]); err != nil {
+			return nil, malformed(err)
+		}
+	}
+	cmd, err := registry.Decode(b)
+	if err != nil {
+		return nil, problem(CodeMalformed, "is this server older than the one that sent it?", "%v", err)
+	}
+	if err := authorizeCommand(c.peer, s.cfg.Backend.State(), cmd); err != nil {
+		return nil, err
+	}
+	i, err := s.commit(c.r.Context(), cmd)
+	if err != nil {
+		return nil, err
+	}
+	return Proposed{Index: i}, nil
+}
+
+// commit proposes within the request's time. A deadline that passes leaves the outcome open.
+func (s *Server) commit(ctx context.Context, cmd registry.Command) (registry.Index, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTime)
+	defer cancel()
+	i, err := s.cfg.Backend.Propose(ctx, cmd)
+	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrNoQuorum) {
+		return 0, fmt.Errorf("%w: %w", ErrInDoubt, err)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return i, nil
+}

@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// dialTime bounds connecting and the TLS handshake together.
+const dialTime = time.Second
+
+// TransportConfig says how to reach the API of other nodes.
+type TransportConfig struct {
+	// Dial connects to host:port. Default: net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// TLS is asked at every connection, so that a renewed certificate is used from then on. It checks the peer; baton
+	// does not go by host names. Nil: no TLS, for tests.
+	TLS func() *tls.Config
+}
+
+// Transport speaks HTTP/2 to the API of other nodes. Everything that shares one shares a connection to each node.
+type Transport struct {
+	scheme string
+	rt     *http.Transport
+}
+
+// NewTransport returns a transport; Close it in the end.
+func NewTransport(cfg TransportConfig) *Transport {
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext
+	}
+	var protocols http.Protocols
+	t := &Transport{scheme: "http", rt: &http.Transport{
+		DialContext:     cfg.dialPlain,
+		IdleConnTimeout: 90 * time.Second,
+		Protocols:       &protocols,
+		// Within two seconds a connection whose other end is gone fails all its streams.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: time.Second, PingTimeout: time.Second, WriteByteTimeout: 2 * time.Second},
+	}}
+	if cfg.TLS == nil {
+		protocols.SetUnencryptedHTTP2(true)
+		return t
+	}
+	t.scheme = "https"
+	protocols.SetHTTP2(true)
+	t.rt.DialTLSContext = cfg.dialTLS
+	return t
+}
+
+// Close drops the connections that are idle.
+func (t *Transport) Close() { t.rt.CloseIdleConnections() }
+
+func (t *Transport) url(addr, path, query string) string {
+	if query != "" {
+		query = "?" + query
+	}
+	return t.scheme + "://" + addr + path + query
+}
+
+// dialError says that no byte of a request was sent.
+type dialError struct{ err error }
+
+func (e *dialError) Error() string { return e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
+
+func (c TransportConfig) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	conn, err := c.Dial(ctx, network, addr)
+	if err != nil {
+		return nil, &dialError{err}
+	}
+	return conn, nil
+}
+
+func (c TransportConfig) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	raw, err := c.Dial(ctx, network, addr)
+	if err != nil {
+		return nil, &dialError{err}
+	}
+	cfg := c.TLS().Clone()
+	if !slices.Contains(cfg.NextProtos, "h2") {
+		cfg.NextProtos = []string{"h2"}
+	}
+	conn := tls.Client(raw, cfg)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, &dialError{errors.Join(fmt.Errorf("handshake with %s: %w", addr, err), raw.Close())}
+	}
+	return conn, nil
+}

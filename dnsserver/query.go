@@ -153,7 +153,7 @@ func (q *query) record(packet []byte, start int, where section) (int, error) {
 	case dns.TypeTSIG:
 		rr, _, err := dns.UnpackRR(packet[:end], start)
 		tsig, ok := rr.(*dns.TSIG)
-		if err != nil || !ok || where != sectionAdditional {
+		if err != nil || !ok || tsig.Algorithm == "" || where != sectionAdditional {
 			return 0, errPacket
 		}
 		q.tsig = tsig

@@ -124,7 +124,7 @@ func TestDigGetsWhatIsPublished(t *testing.T) {
 	}
 	const primary = "primary.orders.db.baton.internal"
 	has(run("+norec", primary, "A"), "status: NOERROR", "flags: qr aa;", "EDNS: version: 0, flags:; udp: 1232",
-		primary+".	0	IN	A	127.0.0.2")
+		primary+". 0 IN A 127.0.0.2")
 	has(run("+norec", "+noedns", primary, "A"), "ADDITIONAL: 0", "A 127.0.0.2")
 	has(run("+tcp", "+norec", "PRIMARY.orders.db.baton.internal", "A"), "PRIMARY.orders.db.baton.internal. 0 IN A 127.0.0.2")
 	has(run("+norec", "-x", "127.0.0.3"), "PTR db3.node.baton.internal.")

@@ -1,9 +1,6 @@
 package registry
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "fmt"
 
 // PutNode registers a node or replaces what is known of it.
 type PutNode struct {
@@ -21,8 +18,8 @@ func (c *PutNode) Apply(s *State) (*State, error) {
 	if err := ValidName(string(n.ID)); err != nil {
 		return nil, fmt.Errorf("put node: %w: %w", err, ErrInvalid)
 	}
-	if _, err := netip.ParseAddr(n.Address); err != nil {
-		return nil, fmt.Errorf("put node %s: address: %w: %w", n.ID, err, ErrInvalid)
+	if err := checkAddr(n.Address); err != nil {
+		return nil, fmt.Errorf("put node %s: %w: %w", n.ID, err, ErrInvalid)
 	}
 	if n.Role != RoleServer && n.Role != RoleClient {
 		return nil, fmt.Errorf("put node %s: role %q: %w", n.ID, n.Role, ErrInvalid)
@@ -57,6 +54,9 @@ func (c *RemoveNode) Apply(s *State) (*State, error) {
 	return &next, nil
 }
 
+// maxServiceName leaves room for the underscore in the label of the service's SRV name.
+const maxServiceName = 62
+
 // PutService registers an instance of a service or replaces it.
 type PutService struct {
 	Instance ServiceInstance `json:"instance"`
@@ -75,8 +75,14 @@ func (c *PutService) Apply(s *State) (*State, error) {
 			return nil, fmt.Errorf("put service %s: %w: %w", i.Service, err, ErrInvalid)
 		}
 	}
-	if _, err := netip.ParseAddr(i.Address); err != nil || i.Port == 0 {
-		return nil, fmt.Errorf("put service %s: address %q port %d: %w", i.Service, i.Address, i.Port, ErrInvalid)
+	if len(i.Service) > maxServiceName {
+		return nil, fmt.Errorf("put service %s: %d letters, at most %d: %w", i.Service, len(i.Service), maxServiceName, ErrInvalid)
+	}
+	if err := checkAddr(i.Address); err != nil {
+		return nil, fmt.Errorf("put service %s: %w: %w", i.Service, err, ErrInvalid)
+	}
+	if i.Port == 0 {
+		return nil, fmt.Errorf("put service %s: port 0: %w", i.Service, ErrInvalid)
 	}
 	if _, ok := s.Node(i.Node); !ok {
 		return nil, fmt.Errorf("put service %s: node %s: %w", i.Service, i.Node, ErrUnknown)

@@ -11,6 +11,8 @@
 //	                                                                                          \--Escalate--> fencing
 //	promoting --Revoke--> fencing          (the winner itself failed; what Elect settled is kept)
 //
+// The phases:
+//
 //   - serving(e): Primary acknowledges writes once K of Ackers have them. The name is published.
 //   - closing(e+1): a planned hand-over: the former primary closes itself; its ackers go on receiving until it has.
 //   - fencing(e+1): the ackers of the last established reign durably stop listening to the former primary.

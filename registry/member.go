@@ -70,13 +70,23 @@ func (c *PutMember) Apply(s *State) (*State, error) {
 	return s.withDatabase(d), nil
 }
 
+// reserved are first labels that Records gives a meaning of their own: a member called primary would publish its address
+// under the primary's name (G6).
+var reserved = []InstanceID{"primary", "replicas", "why"}
+
 func (m Member) validate() error {
 	if err := ValidName(string(m.ID)); err != nil {
 		return err
 	}
+	if slices.Contains(reserved, m.ID) {
+		return fmt.Errorf("name %q: the database itself publishes a name like that", m.ID)
+	}
 	ap, err := netip.ParseAddrPort(m.Address)
 	if err != nil || ap.Port() == 0 {
 		return fmt.Errorf("address %q: want ip:port", m.Address)
+	}
+	if err := validAddr(ap.Addr()); err != nil {
+		return err
 	}
 	if m.Flavor != MySQL && m.Flavor != MariaDB {
 		return fmt.Errorf("flavor %q", m.Flavor)
@@ -94,12 +104,19 @@ func (m Member) conflicts(other Member) error {
 	switch {
 	case other.Flavor != m.Flavor:
 		return fmt.Errorf("it is %s and %s is %s: one database is one family", m.Flavor, other.ID, other.Flavor)
-	case other.Address == m.Address:
+	case sameAddress(other.Address, m.Address):
 		return fmt.Errorf("%s already has address %s", other.ID, m.Address)
 	case other.SourceKey() == m.SourceKey():
 		return fmt.Errorf("%s already has the identity %s: a copied data directory? give this server its own", other.ID, m.SourceKey())
 	}
 	return nil
+}
+
+// sameAddress reports whether two texts are the same ip:port: IPv6 has many spellings of one address.
+func sameAddress(a, b string) bool {
+	x, errX := netip.ParseAddrPort(a)
+	y, errY := netip.ParseAddrPort(b)
+	return errX == nil && errY == nil && x == y
 }
 
 // RemoveMember forgets a database server that is neither primary nor acker.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 )
@@ -33,6 +34,29 @@ func ValidName(s string) error {
 		return nil
 	}
 	return fmt.Errorf("name %q: want 1 to 63 of a-z, 0-9 and inner hyphens", s)
+}
+
+// validAddr reports why a cannot be published, or nil. Everything here ends in a DNS answer and in a line of a hosts file:
+// a zone means something on one machine only and may hold any byte, and one address must not have two spellings.
+func validAddr(a netip.Addr) error {
+	switch {
+	case a.Zone() != "":
+		return fmt.Errorf("address %q: an address with a zone cannot be published", a)
+	case a.Is4In6():
+		return fmt.Errorf("address %s: write it as %s", a, a.Unmap())
+	case a.IsUnspecified() || a.IsMulticast():
+		return fmt.Errorf("address %s: nobody can be reached there", a)
+	}
+	return nil
+}
+
+// checkAddr parses s and reports why it cannot be published, or nil.
+func checkAddr(s string) error {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return fmt.Errorf("address: %w", err)
+	}
+	return validAddr(a)
 }
 
 // Role says whether a node votes.

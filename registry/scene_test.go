@@ -1,0 +1,110 @@
+package registry_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/baton-db/baton/registry"
+)
+
+// The short words in which the tests of this room set a scene. Instance dbN has the address 10.0.0.N:3306 and runs on
+// node nN; the database is always called orders.
+
+func node(id, address string) *registry.PutNode {
+	return &registry.PutNode{Node: registry.Node{ID: registry.NodeID(id), Address: address, API: address + ":7450", Role: registry.RoleServer}}
+}
+
+func member(id registry.InstanceID) registry.Member {
+	n := strings.TrimPrefix(string(id), "db")
+	return registry.Member{
+		ID: id, Node: registry.NodeID("n" + n), Address: "10.0.0." + n + ":3306",
+		ServerUUID: "uuid-" + n, Flavor: registry.MySQL, Preference: registry.Normal,
+	}
+}
+
+func putMember(id registry.InstanceID) *registry.PutMember {
+	return &registry.PutMember{Database: "orders", Member: member(id)}
+}
+
+func why(code string) registry.Cause { return registry.Cause{Code: code, Detail: "because"} }
+
+func revoke(e registry.Epoch, to registry.InstanceID) *registry.Revoke {
+	return &registry.Revoke{Database: "orders", Epoch: e, To: to, Cause: why("PrimaryGone"), AtMillis: int64(e) * 1000}
+}
+
+func establish(e registry.Epoch) *registry.Establish {
+	return &registry.Establish{Database: "orders", Epoch: e, Cause: why("Marked"), AtMillis: int64(e)*1000 + 500}
+}
+
+// elect elects winner in epoch e with k = 1; heard are those who were fenced or closed, all at the base "u:1-9". A name
+// that ends in ~ is amnesiac.
+func elect(e registry.Epoch, winner registry.InstanceID, ackers string, proof registry.Proof, heard string) *registry.Elect {
+	c := &registry.Elect{Database: "orders", Epoch: e, Winner: winner, Base: "u:1-9", K: 1, Proof: proof, Cause: why("Elected"), AtMillis: int64(e)*1000 + 100}
+	for _, a := range strings.Fields(ackers) {
+		c.Ackers = append(c.Ackers, registry.InstanceID(a))
+	}
+	for _, h := range strings.Fields(heard) {
+		id, amnesiac := strings.CutSuffix(h, "~")
+		c.Evidence = append(c.Evidence, registry.Evidence{Instance: registry.InstanceID(id), Position: c.Base, Amnesiac: amnesiac})
+	}
+	return c
+}
+
+// with applies commands, each of which must be accepted.
+func with(t testing.TB, s *registry.State, commands ...registry.Command) *registry.State {
+	t.Helper()
+	for _, c := range commands {
+		next, err := c.Apply(s)
+		if err != nil {
+			t.Fatalf("apply %T %+v: %v", c, c, err)
+		}
+		s = next.WithIndex(s.Index() + 1)
+	}
+	return s
+}
+
+// forming is orders with three members and no primary yet.
+func forming(t testing.TB) *registry.State {
+	t.Helper()
+	return with(t, registry.New("test"), &registry.PutDatabase{Name: "orders", Policy: registry.DefaultPolicy()},
+		putMember("db1"), putMember("db2"), putMember("db3"))
+}
+
+// serving is orders with primary db1 in epoch 1; db2 and db3 acknowledge.
+func serving(t testing.TB) *registry.State {
+	t.Helper()
+	return with(t, forming(t), revoke(1, ""), elect(1, "db1", "db2 db3", registry.ProofFormed, "db1 db2 db3"), establish(1))
+}
+
+// orders returns the database.
+func orders(t testing.TB, s *registry.State) *registry.Database {
+	t.Helper()
+	d, ok := s.Database("orders")
+	if !ok {
+		t.Fatal("no database orders")
+	}
+	return d
+}
+
+// records returns what the state publishes, by name; a name that is there twice fails the test.
+func records(t testing.TB, s *registry.State) map[string]registry.Record {
+	t.Helper()
+	out := map[string]registry.Record{}
+	for _, r := range s.Records() {
+		if _, twice := out[r.Name]; twice {
+			t.Errorf("two records of %s", r.Name)
+		}
+		out[r.Name] = r
+	}
+	return out
+}
+
+// show writes a record's addresses and targets in one line.
+func show(r registry.Record) string {
+	line := fmt.Sprint(r.Addrs)
+	for _, target := range r.Targets {
+		line += fmt.Sprintf(" %s:%d/%d", target.Name, target.Port, target.Weight)
+	}
+	return line
+}

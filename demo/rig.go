@@ -330,3 +330,20 @@ func (n *Node) end() error {
 	n.child.Wait()
 	return errors.Join(err, n.log.Close())
 }
+
+// Commands are what a person can type to look around while the rig runs.
+func (r *Rig) Commands() []string {
+	dns, n := r.DNS()[0], r.Nodes[0]
+	host, port, _ := net.SplitHostPort(dns) // our own address
+	return []string{
+		fmt.Sprintf("dig @%s -p %s %s A", host, port, primaryName),
+		fmt.Sprintf("dig @%s -p %s why.%s TXT", host, port, primaryName),
+		fmt.Sprintf("export BATON_ADDR=%s BATON_IDENTITY=%s", strings.Join(r.APIs(), ","), filepath.Join(r.Dir, "operator")),
+		fmt.Sprintf("%s status", r.opts.Baton[0]),
+		fmt.Sprintf("%s db show %s", r.opts.Baton[0], databaseName),
+		fmt.Sprintf("%s db switchover %s", r.opts.Baton[0], databaseName),
+		fmt.Sprintf("mariadb -h %s -u app -papp app -e 'SELECT COUNT(*) FROM ledger'", r.Databases[0].Addr().Addr()),
+		"cat " + n.Hosts,
+		"tail -f " + n.Log(),
+	}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/baton-db/baton/demo"
+	"github.com/baton-db/baton/internal/lab"
+)
+
+func demoCommand(o *options) *cobra.Command {
+	var (
+		family string
+		faults []string
+		keep   bool
+		opts   demo.Options
+	)
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a whole cluster on this machine, break its primary under load, and check every acknowledged write",
+		Args:  exact(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			self, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find this program: %w", err)
+			}
+			opts.Baton, opts.Out, opts.Log = []string{self}, c.OutOrStdout(), slog.New(slog.DiscardHandler)
+			opts.Restart = time.Second
+			if opts.Families, err = families(family); err != nil {
+				return usageError{err}
+			}
+			for _, f := range faults {
+				fault, err := demo.ParseFault(f)
+				if err != nil {
+					return usageError{err}
+				}
+				opts.Faults = append(opts.Faults, fault)
+			}
+			if err := opts.Validate(); err != nil {
+				return usageError{err}
+			}
+			var wait func(context.Context, *demo.Rig)
+			if keep {
+				wait = func(ctx context.Context, r *demo.Rig) { look(ctx, c.OutOrStdout(), r) }
+			}
+			if o.output == "json" {
+				opts.Out = c.ErrOrStderr()
+			}
+			res, err := demo.Run(c.Context(), opts, wait)
+			if c.Context().Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+				return errors.New("interrupted: everything that ran was stopped and removed")
+			}
+			if err != nil || o.output != "json" {
+				return err
+			}
+			return o.print(c.OutOrStdout(), res, nil)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&family, "db", "auto", "database servers to run: mysql, mariadb or auto (what can be had)")
+	f.IntVar(&opts.Nodes, "nodes", 3, "nodes, each a Raft server and the guard of one database server")
+	f.StringArrayVar(&faults, "kill", []string{"crash"}, "what to do to the primary: crash, freeze, switchover or none; may be repeated")
+	f.IntVar(&opts.PerSecond, "load", 200, "rows a second that the writers write")
+	f.BoolVar(&keep, "keep", false, "leave everything running at the end, until Ctrl-C")
+	f.StringVar(&opts.Dir, "dir", "", "where the nodes keep their files (default: a temporary directory that is removed)")
+	return c
+}
+
+func families(name string) ([]lab.Family, error) {
+	switch name {
+	case "auto":
+		return []lab.Family{lab.MariaDB, lab.MySQL}, nil
+	case "mysql":
+		return []lab.Family{lab.MySQL}, nil
+	case "mariadb":
+		return []lab.Family{lab.MariaDB}, nil
+	}
+	return nil, fmt.Errorf("unknown database family %q: want mysql, mariadb or auto", name)
+}
+
+// look prints how to look around, and waits for Ctrl-C.
+func look(ctx context.Context, out io.Writer, r *demo.Rig) {
+	fmt.Fprintf(out, "\nEverything goes on running until Ctrl-C. Look around from another terminal:\n")
+	for _, line := range r.Commands() {
+		fmt.Fprintf(out, "  %s\n", line)
+	}
+	<-ctx.Done()
+}

@@ -1,0 +1,250 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/discovery"
+	"github.com/baton-db/baton/dnsserver"
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/hostsgen"
+	"github.com/baton-db/baton/identity"
+	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/raft"
+	"github.com/baton-db/baton/registry"
+)
+
+// Agent is one node. New prepares it, Run runs it once.
+type Agent struct {
+	cfg     Config
+	version string
+	log     *slog.Logger
+	id      *identity.Identity
+
+	port      net.Listener // the one TCP port
+	gossip    *discovery.Gossip
+	dns       *dnsserver.Server // nil: none here
+	transport *api.Transport
+	client    *api.Client // asks the servers, as this node
+	keeper    *keeper     // nil: no database here
+
+	// One of the two is where this node's state comes from.
+	replica  *raft.Replica
+	follower *api.Follower
+	board    *health.Board
+}
+
+// New checks cfg, claims the data directory and binds every port. Whatever it refuses, it changes nothing but files in
+// its own data directory, and leaves nothing open.
+func New(cfg Config, version string, log *slog.Logger) (*Agent, error) {
+	cfg = cfg.WithDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	a := &Agent{cfg: cfg, version: version, log: log.With("node", cfg.Node), board: health.NewBoard()}
+	if err := a.open(); err != nil {
+		return nil, errors.Join(err, a.release())
+	}
+	return a, nil
+}
+
+// open does everything that can be refused, cheapest first.
+func (a *Agent) open() error {
+	for _, dir := range []string{a.cfg.DataDir, filepath.Join(a.cfg.DataDir, "guard"), filepath.Join(a.cfg.DataDir, "hosts")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("data directory: %w", err)
+		}
+	}
+	if err := a.loadIdentity(); err != nil {
+		return err
+	}
+	var err error
+	if a.port, err = net.Listen("tcp", a.cfg.API); err != nil {
+		return portInUse("listen.api", a.cfg.API, err)
+	}
+	a.transport = api.NewTransport(api.TransportConfig{TLS: func() *tls.Config { return a.id.ClientTLS("", identity.ALPNHTTP2) }})
+	if a.client, err = api.NewClient(api.ClientConfig{Addrs: a.serverAddrs, Transport: a.transport, Node: a.cfg.Node, Log: a.room("api")}); err != nil {
+		return err
+	}
+	if err := a.openGossip(); err != nil {
+		return err
+	}
+	if len(a.cfg.DNS.Listen) > 0 {
+		a.dns, err = dnsserver.New(dnsserver.Config{Domain: a.cfg.DNS.Domain, Listen: a.cfg.DNS.Listen, Hold: a.cfg.DNS.Hold,
+			NodeID: a.cfg.Node, Nameservers: a.nameservers(), Logger: a.room("dnsserver")})
+		if err != nil {
+			return fmt.Errorf("dns: %w", err)
+		}
+		if err := a.dns.Listen(); err != nil {
+			return fmt.Errorf("dns.listen: %w", err)
+		}
+	}
+	return nil
+}
+
+// room is the logger of one room.
+func (a *Agent) room(name string) *slog.Logger { return a.log.With("room", name) }
+
+// loadIdentity reads the certificates that say who this node is, and checks that they say what the configuration says.
+func (a *Agent) loadIdentity() error {
+	dir := filepath.Join(a.cfg.DataDir, "tls")
+	var err error
+	if a.id, err = identity.Load(dir); err != nil {
+		return fmt.Errorf("certificates in %s: %w", dir, err)
+	}
+	is := a.id.Name()
+	want := identity.Name{Cluster: string(a.cfg.Cluster), Role: identity.Role(a.cfg.Role), Node: string(a.cfg.Node)}
+	if is != want {
+		return fmt.Errorf("certificates in %s belong to %s, the configuration says %s: is this the data directory of another node?", dir, is, want)
+	}
+	return a.id.Check(time.Now())
+}
+
+func (a *Agent) openGossip() error {
+	meta := discovery.Meta{API: a.cfg.API, Role: string(a.cfg.Role), Zone: a.cfg.Zone, Version: a.version}
+	g, err := discovery.Open(discovery.Config{Name: string(a.cfg.Node), Cluster: string(a.cfg.Cluster), Bind: a.cfg.Gossip,
+		Key: a.cfg.GossipKey, Meta: meta, Timing: discovery.LAN(), Logger: a.room("discovery")}, nil)
+	if err != nil {
+		return fmt.Errorf("listen.gossip: %w", err)
+	}
+	a.gossip = g
+	return nil
+}
+
+// serverAddrs are the addresses of the servers' APIs.
+func (a *Agent) serverAddrs() []string {
+	var all []string
+	for _, s := range a.cfg.Servers {
+		all = append(all, s.API)
+	}
+	return all
+}
+
+func (a *Agent) nameservers() []string {
+	var all []string
+	for _, s := range a.cfg.Servers {
+		all = append(all, string(s.Node)+".node")
+	}
+	return all
+}
+
+// Run runs the node until ctx ends or a part of it fails, and takes it apart in reverse order: leadership is handed
+// over before anything else stops, and the port is the last to go.
+func (a *Agent) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, a.release()) }()
+	splitter := identity.NewSplitter(a.port, a.id.ServerTLS(), a.room("identity"))
+	http := splitter.Listener(identity.ALPNHTTP2, identity.ALPNHTTP1)
+	parts := []part{}
+	if a.cfg.Role == registry.RoleServer {
+		raftPort := splitter.Listener(identity.ALPNRaft)
+		parts = append(parts, part{"port", splitter.Serve})
+		server, err := a.serverParts(raftPort, http)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, server...)
+	} else {
+		parts = append(parts, part{"port", splitter.Serve})
+		a.follower = api.NewFollower(a.client, a.cfg.Cluster)
+		parts = append(parts, part{"state stream", a.follower.Run})
+	}
+	parts = append(parts, part{"gossip", a.runGossip})
+	parts = append(parts, a.publishers()...)
+	local, err := a.databaseParts()
+	if err != nil {
+		return err
+	}
+	parts = append(parts, local...)
+	parts = append(parts, part{"announce", a.announce})
+	if a.replica != nil {
+		parts = append(parts, part{"leadership", a.handOver})
+	}
+	a.log.Info("running", "version", a.version, "role", a.cfg.Role, "api", a.cfg.API)
+	err = runParts(ctx, a.log, parts)
+	a.log.Info("stopped", "err", err)
+	return err
+}
+
+// feed is where this node's state comes from.
+func (a *Agent) feed() promote.Feed {
+	if a.replica != nil {
+		return a.replica
+	}
+	return a.follower
+}
+
+func (a *Agent) runGossip(ctx context.Context) error {
+	_, err := a.gossip.Join(ctx, a.others(a.cfg.Join))
+	if err != nil {
+		a.room("discovery").Info("nobody to join yet", "err", err)
+	}
+	a.gossip.Run(ctx)
+	leaveCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	return a.gossip.Leave(leaveCtx)
+}
+
+// others leaves this node itself out of a list of addresses to join.
+func (a *Agent) others(addrs []string) []string {
+	var all []string
+	for _, addr := range addrs {
+		if addr != a.cfg.Gossip {
+			all = append(all, addr)
+		}
+	}
+	return all
+}
+
+// databaseParts looks after the database server of this node, if it has one.
+func (a *Agent) databaseParts() ([]part, error) {
+	if a.cfg.Database == nil {
+		return nil, nil
+	}
+	reporter, err := api.NewReporter(api.ReporterConfig{Addrs: a.serverAddrs, Transport: a.transport, Log: a.room("api")})
+	if err != nil {
+		return nil, err
+	}
+	if a.keeper, err = newKeeper(a.cfg, a.feed(), reporter.Send, a.log); err != nil {
+		return nil, err
+	}
+	return append([]part{{"report streams", reporter.Run}}, a.keeper.parts()...), nil
+}
+
+// publishers project the state into DNS and hosts files.
+func (a *Agent) publishers() []part {
+	var parts []part
+	if a.dns != nil {
+		parts = append(parts, part{"dns", a.dns.Serve}, part{"dns records", a.publish})
+	}
+	for _, h := range a.cfg.Hosts {
+		file := &hostsgen.File{Path: h.Path, Cluster: a.cfg.Cluster, Journal: filepath.Join(a.cfg.DataDir, "hosts"),
+			Options: hostsgen.Options{Domain: a.cfg.DNS.Domain, Aliases: h.Aliases}, Logger: a.room("hostsgen")}
+		parts = append(parts, part{"hosts file " + h.Path, func(ctx context.Context) error { file.Keep(ctx, a.feed()); return nil }})
+	}
+	return parts
+}
+
+// release closes what New has opened and Run has not closed.
+func (a *Agent) release() error {
+	var errs []error
+	if a.transport != nil {
+		a.transport.Close()
+	}
+	if a.gossip != nil {
+		errs = append(errs, a.gossip.Close())
+	}
+	if a.port != nil {
+		if err := a.port.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

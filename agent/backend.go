@@ -1,0 +1,72 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/raft"
+	"github.com/baton-db/baton/registry"
+)
+
+// backend is what the API of a server may ask of this node.
+type backend struct{ *Agent }
+
+var _ api.Backend = backend{}
+
+func (b backend) State() *registry.State   { return b.replica.State() }
+func (b backend) Changed() <-chan struct{} { return b.replica.Changed() }
+
+func (b backend) Since(after registry.Index) ([]api.Committed, bool) {
+	found, ok := b.replica.Since(after)
+	all := make([]api.Committed, 0, len(found))
+	for _, c := range found {
+		all = append(all, api.Committed{Index: c.Index, Bytes: c.Bytes})
+	}
+	return all, ok
+}
+
+func (b backend) Propose(ctx context.Context, c registry.Command) (registry.Index, error) {
+	index, err := b.replica.Propose(ctx, c)
+	return index, raftError(err)
+}
+
+func (b backend) Barrier(ctx context.Context) error { return raftError(b.replica.Barrier(ctx)) }
+
+// raftError gives an error of the raft room the name it has at the door.
+func raftError(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader):
+		return fmt.Errorf("%w: %w", api.ErrNotLeader, err)
+	case errors.Is(err, raft.ErrInDoubt):
+		return fmt.Errorf("%w: %w", api.ErrInDoubt, err)
+	}
+	return err
+}
+
+func (b backend) Leader() (registry.NodeID, string) { return b.replica.Leader() }
+func (b backend) LastContact() time.Duration        { return b.replica.LastContact() }
+
+func (b backend) Raft() api.RaftStatus {
+	st := b.replica.Stats()
+	r := api.RaftStatus{Leader: st.Leader, Term: st.Term, Applied: st.Applied}
+	for _, p := range st.Peers {
+		r.Peers = append(r.Peers, api.RaftPeer{Node: p.ID, Address: p.Addr, Voter: p.Voter, ContactMillis: -1})
+	}
+	return r
+}
+
+func (b backend) Members() []api.Member {
+	var all []api.Member
+	for _, m := range b.gossip.Members() {
+		all = append(all, api.Member{Name: registry.NodeID(m.Name), Address: m.Addr, Role: registry.Role(m.Meta.Role),
+			State: m.State.String(), Zone: m.Meta.Zone, Version: m.Meta.Version})
+	}
+	return all
+}
+
+func (b backend) View(db registry.DatabaseName) health.View { return b.board.View(db) }
+func (b backend) Receive(r health.Report)                   { b.board.Receive(r) }

@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/identity"
+	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/raft"
+	"github.com/baton-db/baton/registry"
+)
+
+// serverParts opens the replica and returns what a voter runs: the replica, the API, and the leader's loop.
+func (a *Agent) serverParts(raftPort, http net.Listener) ([]part, error) {
+	var voters []raft.Server
+	for _, s := range a.cfg.Servers {
+		voters = append(voters, raft.Server{ID: s.Node, Addr: s.API})
+	}
+	replica, err := raft.Open(raft.Config{ID: a.cfg.Node, Cluster: a.cfg.Cluster, Dir: filepath.Join(a.cfg.DataDir, "raft"),
+		Advertise: a.cfg.API, Bootstrap: voters, Timing: raft.LAN(), Logger: a.room("raft")}, raftStream{raftPort, a.id})
+	if err != nil {
+		return nil, err
+	}
+	a.replica = replica
+	door, err := api.NewServer(api.ServerConfig{Node: a.cfg.Node, Version: a.version, Backend: backend{a}, Identify: identify,
+		Forward: a.transport, Log: a.room("api")})
+	if err != nil {
+		return nil, errors.Join(err, replica.Close(context.Background()))
+	}
+	return []part{
+		{"replica", a.watchReplica},
+		{"api", func(ctx context.Context) error { return door.Serve(ctx, http) }},
+		{"leader", a.leadWhileLeading},
+	}, nil
+}
+
+// watchReplica ends when the replica cannot go on, and closes it in the end.
+func (a *Agent) watchReplica(ctx context.Context) error {
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-a.replica.Failed():
+	}
+	closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(failed, a.replica.Close(closeCtx))
+}
+
+// handOver gives leadership away before anything else of this node stops.
+func (a *Agent) handOver(ctx context.Context) error {
+	<-ctx.Done()
+	if leader, _ := a.replica.Leader(); leader != a.cfg.Node {
+		return nil
+	}
+	moveCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if err := a.replica.TransferLeadership(moveCtx); err != nil {
+		a.log.Info("leadership was not handed over", "err", err)
+	}
+	return nil
+}
+
+// leadWhileLeading is inside promote.Leader.Run exactly while this server leads.
+func (a *Agent) leadWhileLeading(ctx context.Context) error {
+	leader := &promote.Leader{Feed: a.replica, Board: a.board, Proposer: a.replica, Probe: probe, Rules: promote.DefaultRules(), Logger: a.room("promote")}
+	for {
+		leading, changed := a.replica.Leading()
+		if !leading {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-changed:
+				continue
+			}
+		}
+		a.log.Info("leading")
+		if err := a.term(ctx, leader, changed); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		a.log.Info("not leading any more")
+	}
+}
+
+// term runs the leader's loop until leadership changes.
+func (a *Agent) term(ctx context.Context, leader *promote.Leader, changed <-chan struct{}) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return runParts(ctx, a.log, []part{
+		{"decisions", leader.Run},
+		{"end of term", func(own context.Context) error {
+			select {
+			case <-own.Done():
+			case <-changed:
+				cancel()
+			}
+			<-own.Done()
+			return nil
+		}},
+	})
+}
+
+// probe asks a database server's port directly.
+func probe(ctx context.Context, addr string) health.Probe {
+	switch err := mysqld.Probe(ctx, addr); {
+	case err == nil:
+		return health.ProbeAlive
+	case errors.Is(err, mysqld.ErrRefusing):
+		return health.ProbeRefusing
+	}
+	return health.ProbeDead
+}
+
+// identify says who is at the other end of a request.
+func identify(cs tls.ConnectionState) (api.Peer, error) {
+	n, err := identity.PeerName(cs)
+	if errors.Is(err, identity.ErrNoCertificate) {
+		return api.Peer{}, nil
+	}
+	if err != nil {
+		return api.Peer{}, fmt.Errorf("who asks: %w", err)
+	}
+	return api.Peer{Role: registry.Role(n.Role), Name: n.Node}, nil
+}
+
+// raftStream is the raft room's way to other servers: the shared port, under its own protocol.
+type raftStream struct {
+	net.Listener
+	id *identity.Identity
+}
+
+// Dial connects to another server's port as this server.
+func (s raftStream) Dial(address string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	d := tls.Dialer{Config: s.id.ClientTLS("", identity.ALPNRaft)}
+	return d.DialContext(ctx, "tcp", address)
+}

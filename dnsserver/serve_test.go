@@ -236,14 +236,17 @@ func TestShutdownAnswersWhatIsHeld(t *testing.T) {
 func TestBadTCPClientIsLeft(t *testing.T) {
 	s, at := serve(t, Config{})
 	publish(t, s, orders(), 42)
+	conns := map[string]net.Conn{}
 	for name, sent := range map[string]string{
 		"length 0":                   "\x00\x00",
 		"less than a header":         "\x00\x05abcde",
 		"half a length":              "\x00",
 		"a question that never ends": "\xff\xffabc",
 	} {
-		conn := dial(t, "tcp", at)
-		send(t, conn, []byte(sent))
+		conns[name] = dial(t, "tcp", at)
+		send(t, conns[name], []byte(sent))
+	}
+	for name, conn := range conns {
 		if b, err := io.ReadAll(conn); len(b) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: got %x, %v; want the end of the connection", name, b, err)
 		}

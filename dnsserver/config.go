@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -47,22 +48,11 @@ func DefaultConfig() Config {
 // withDefaults returns c with zero fields filled in and the domain in canonical form.
 func (c Config) withDefaults() Config {
 	d := DefaultConfig()
-	if c.Domain == "" {
-		c.Domain = d.Domain
-	}
-	c.Domain = dns.CanonicalName(c.Domain)
-	if c.Hold == 0 {
-		c.Hold = d.Hold
-	}
-	if c.MaxHeld == 0 {
-		c.MaxHeld = d.MaxHeld
-	}
-	if c.MaxUDP == 0 {
-		c.MaxUDP = d.MaxUDP
-	}
-	if c.Logger == nil {
-		c.Logger = d.Logger
-	}
+	c.Domain = dns.CanonicalName(cmp.Or(c.Domain, d.Domain))
+	c.Hold = cmp.Or(c.Hold, d.Hold)
+	c.MaxHeld = cmp.Or(c.MaxHeld, d.MaxHeld)
+	c.MaxUDP = cmp.Or(c.MaxUDP, d.MaxUDP)
+	c.Logger = cmp.Or(c.Logger, d.Logger)
 	if len(c.Nameservers) == 0 && c.NodeID != "" {
 		c.Nameservers = []string{string(c.NodeID) + ".node"}
 	}

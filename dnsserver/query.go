@@ -70,15 +70,8 @@ func parse(packet []byte) (query, bool) {
 		return q, true
 	}
 	off, err := q.readQuestion(packet)
-	for range count(2) {
-		if err == nil {
-			off, err = q.record(packet, off, sectionAuthority)
-		}
-	}
-	for range count(3) {
-		if err == nil {
-			off, err = q.record(packet, off, sectionAdditional)
-		}
+	for i := 0; i < count(2)+count(3) && err == nil; i++ {
+		off, err = q.record(packet, off, i >= count(2))
 	}
 	q.conclude(err)
 	return q, true
@@ -125,15 +118,8 @@ func (q *query) readQuestion(packet []byte) (int, error) {
 	return off + 4, nil
 }
 
-type section int
-
-const (
-	sectionAuthority section = iota
-	sectionAdditional
-)
-
 // record reads one record; only OPT and TSIG mean anything, and only in ADDITIONAL with TSIG last.
-func (q *query) record(packet []byte, start int, where section) (int, error) {
+func (q *query) record(packet []byte, start int, additional bool) (int, error) {
 	off, err := skipName(packet, start)
 	if err != nil || off+10 > len(packet) {
 		return 0, errPacket
@@ -146,14 +132,14 @@ func (q *query) record(packet []byte, start int, where section) (int, error) {
 	}
 	switch rrtype {
 	case dns.TypeOPT:
-		if where != sectionAdditional || q.edns != nil || packet[start] != 0 {
+		if !additional || q.edns != nil || packet[start] != 0 {
 			return 0, errPacket
 		}
 		q.edns = parseOPT(packet[off:end])
 	case dns.TypeTSIG:
 		rr, _, err := dns.UnpackRR(packet[:end], start)
 		tsig, ok := rr.(*dns.TSIG)
-		if err != nil || !ok || tsig.Algorithm == "" || where != sectionAdditional {
+		if err != nil || !ok || tsig.Algorithm == "" || !additional {
 			return 0, errPacket
 		}
 		q.tsig = tsig

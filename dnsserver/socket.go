@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+
+	"github.com/baton-db/baton/internal/portuse"
 )
 
 // socket is one address, by UDP and TCP.
@@ -45,7 +47,7 @@ func (s *Server) bind(ap netip.AddrPort) error {
 func bindError(network string, ap netip.AddrPort, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		if who := holder(network, ap); who != "" {
+		if who := portuse.Holder(network, ap); who != "" {
 			return fmt.Errorf("listen for DNS on %s %s: the port is in use by %s: %w", network, ap, who, err)
 		}
 		return fmt.Errorf("listen for DNS on %s %s: the port is in use: %w", network, ap, err)

@@ -1,4 +1,5 @@
-package dnsserver
+// Package portuse names the process that keeps others from listening on a port.
+package portuse
 
 import (
 	"bufio"
@@ -12,9 +13,9 @@ import (
 	"strings"
 )
 
-// holder names the process that keeps others from listening on ap: "named (pid 612)". It is empty when /proc does not
-// tell, which is so for processes of other users unless we are root.
-func holder(network string, ap netip.AddrPort) string {
+// Holder names the process that keeps others from listening on ap: "named (pid 612)". network is "tcp" or "udp". It is
+// empty when /proc does not tell, which is so for processes of other users unless we are root.
+func Holder(network string, ap netip.AddrPort) string {
 	inodes := listeners("/proc/net/"+network, ap)
 	inodes = append(inodes, listeners("/proc/net/"+network+"6", ap)...)
 	if len(inodes) == 0 {

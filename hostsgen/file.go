@@ -105,6 +105,9 @@ func (f *File) edit(ctx context.Context, change func([]byte) ([]byte, error)) (n
 	if err := f.recover(target); err != nil {
 		return nil, false, err
 	}
+	if err := os.Remove(f.tempName(target)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, false, fmt.Errorf("remove what a killed write left: %w", err)
+	}
 	for range maxTries {
 		if err := ctx.Err(); err != nil {
 			return nil, false, err
@@ -140,7 +143,7 @@ func (f *File) replace(target string, old *snapshot, next []byte) error {
 }
 
 // tempName is the one temporary file of this cluster beside target; a kill leaves at most one behind, which the next
-// write takes away.
+// edit takes away.
 func (f *File) tempName(target string) string {
 	return filepath.Join(filepath.Dir(target), fmt.Sprintf(".%s.baton-%s", filepath.Base(target), f.Options.Cluster))
 }

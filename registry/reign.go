@@ -103,7 +103,7 @@ const (
 	ProofFormed Proof = "formed"
 	// ProofFenced: at least |A|-K+1 ackers with whole memories are fenced; Base is the union of their positions.
 	ProofFenced Proof = "fenced"
-	// ProofClosed: the former primary is closed and Base is its position.
+	// ProofClosed: the former primary is closed, its memory is whole and Base is its position.
 	ProofClosed Proof = "closed"
 	// ProofSettled: an earlier Elect of this interregnum proved a base, and Base holds it.
 	ProofSettled Proof = "settled"
@@ -140,6 +140,9 @@ func (c *Elect) Apply(s *State) (*State, error) {
 	if err := c.checkSets(d); err != nil {
 		return nil, fmt.Errorf("elect %s in %s: %w: %w", c.Winner, d.Name, err, ErrInvalid)
 	}
+	if err := c.checkEvidence(d); err != nil {
+		return nil, fmt.Errorf("elect %s in %s: %w: %w", c.Winner, d.Name, err, ErrInvalid)
+	}
 	if err := c.checkProof(d); err != nil {
 		return nil, fmt.Errorf("elect %s in %s: proof %s: %w: %w", c.Winner, d.Name, c.Proof, err, ErrInvalid)
 	}
@@ -168,6 +171,19 @@ func (c *Elect) checkSets(d *Database) error {
 	return nil
 }
 
+// checkEvidence lets each member speak once, and nobody else: a proof counts voices.
+func (c *Elect) checkEvidence(d *Database) error {
+	for i, e := range c.Evidence {
+		if i > 0 && e.Instance <= c.Evidence[i-1].Instance {
+			return fmt.Errorf("evidence of %q is not sorted and distinct", e.Instance)
+		}
+		if _, ok := d.Member(e.Instance); !ok {
+			return fmt.Errorf("evidence of %q, who is not a member", e.Instance)
+		}
+	}
+	return nil
+}
+
 func (c *Elect) checkProof(d *Database) error {
 	heard := map[InstanceID]Evidence{}
 	for _, e := range c.Evidence {
@@ -189,8 +205,8 @@ func (c *Elect) checkProof(d *Database) error {
 			return fmt.Errorf("phase %s, %d fenced ackers with whole memories, need %d", d.Phase, whole, d.Need())
 		}
 	case ProofClosed:
-		if e, ok := heard[d.Former]; !ok || e.Position != c.Base {
-			return fmt.Errorf("the former primary %q was not heard closed at the base", d.Former)
+		if e, ok := heard[d.Former]; !ok || e.Amnesiac || e.Position != c.Base {
+			return fmt.Errorf("the former primary %q was not heard closed at the base with a whole memory", d.Former)
 		}
 	case ProofSettled:
 		if d.Settled == nil {

@@ -1,0 +1,115 @@
+package registry_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/baton-db/baton/registry"
+)
+
+func TestAnElectNeedsAProofThatHolds(t *testing.T) {
+	fencing := func(t *testing.T) *registry.State { return with(t, serving(t), revoke(2, "")) }
+	closing := func(t *testing.T) *registry.State { return with(t, serving(t), revoke(2, "db2")) }
+	first := func(t *testing.T) *registry.State { return with(t, forming(t), revoke(1, "")) }
+	settled := func(t *testing.T) *registry.State {
+		return with(t, fencing(t), elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), revoke(3, ""))
+	}
+	kept := func(t *testing.T) *registry.State {
+		return with(t, closing(t), elect(2, "db1", "db2 db3", registry.ProofKept, ""), revoke(3, ""))
+	}
+	for _, c := range []struct {
+		name  string
+		state func(*testing.T) *registry.State
+		elect *registry.Elect
+		ok    bool
+	}{
+		{"all ackers fenced", fencing, elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), true},
+		{"one acker is too few", fencing, elect(2, "db2", "db3", registry.ProofFenced, "db2"), false},
+		{"the former primary is no acker", fencing, elect(2, "db2", "db3", registry.ProofFenced, "db1 db2"), false},
+		{"an amnesiac discovers nothing", fencing, elect(2, "db2", "db3", registry.ProofFenced, "db2 db3~"), false},
+		{"one voice counts once", fencing, elect(2, "db2", "db3", registry.ProofFenced, "db2 db2"), false},
+		{"an amnesiac is not heard twice until it is whole", fencing, elect(2, "db2", "db3", registry.ProofFenced, "db2 db3~ db3"), false},
+		{"evidence in order, so that it is the same everywhere", fencing, elect(2, "db2", "db3", registry.ProofFenced, "db3 db2"), false},
+		{"a stranger is no evidence", fencing, elect(2, "db2", "db3", registry.ProofFenced, "db2 db3 db9"), false},
+		{"a fence needs fencing", closing, elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), false},
+
+		{"the former primary closed in closing", closing, elect(2, "db2", "db3", registry.ProofClosed, "db1"), true},
+		{"the former primary closed in fencing", fencing, elect(2, "db2", "db3", registry.ProofClosed, "db1 db2"), true},
+		{"another one closed", closing, elect(2, "db2", "db3", registry.ProofClosed, "db2"), false},
+		{"closed with a gap in its memory", closing, elect(2, "db2", "db3", registry.ProofClosed, "db1~"), false},
+		{"nobody closed", first, &registry.Elect{Database: "orders", Epoch: 1, Winner: "db1", Base: "u:1", Ackers: []registry.InstanceID{"db2"}, K: 1,
+			Proof: registry.ProofClosed, Evidence: []registry.Evidence{{Position: "u:1"}}}, false},
+
+		{"all expected members heard", first, elect(1, "db1", "db2 db3", registry.ProofFormed, "db1 db2 db3"), true},
+		{"a member not heard", first, elect(1, "db1", "db2 db3", registry.ProofFormed, "db1 db2"), false},
+		{"strangers are not members", first, elect(1, "db1", "db2 db3", registry.ProofFormed, "db1 db8 db9"), false},
+		{"formed is for the first reign only", fencing, elect(2, "db2", "db3", registry.ProofFormed, "db1 db2 db3"), false},
+
+		{"settled", settled, elect(3, "db3", "db1", registry.ProofSettled, ""), true},
+		{"nothing is settled yet", fencing, elect(2, "db3", "db2", registry.ProofSettled, ""), false},
+		{"who was kept has settled nothing", kept, elect(3, "db3", "db2", registry.ProofSettled, ""), false},
+
+		{"kept with its own ackers", closing, elect(2, "db1", "db2 db3", registry.ProofKept, ""), true},
+		{"kept with other ackers", closing, elect(2, "db1", "db2", registry.ProofKept, ""), false},
+		{"another one cannot be kept", closing, elect(2, "db2", "db1 db3", registry.ProofKept, ""), false},
+		{"kept in fencing", fencing, elect(2, "db1", "db2 db3", registry.ProofKept, ""), false},
+
+		{"no such proof", fencing, elect(2, "db2", "db3", "hope", "db1 db2 db3"), false},
+		{"the winner is a stranger", fencing, elect(2, "db9", "db3", registry.ProofFenced, "db2 db3"), false},
+		{"the winner acknowledges itself", fencing, elect(2, "db2", "db2 db3", registry.ProofFenced, "db2 db3"), false},
+		{"a stranger acknowledges", fencing, elect(2, "db2", "db3 db9", registry.ProofFenced, "db2 db3"), false},
+		{"ackers twice", fencing, elect(2, "db2", "db3 db3", registry.ProofFenced, "db2 db3"), false},
+		{"nobody acknowledges", fencing, elect(2, "db2", "", registry.ProofFenced, "db2 db3"), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := c.elect.Apply(c.state(t))
+			if (err == nil) != c.ok || err != nil && !errors.Is(err, registry.ErrInvalid) {
+				t.Errorf("elect: %v, want accepted %t, else ErrInvalid", err, c.ok)
+			}
+		})
+	}
+}
+
+// The names of the rows are what a leader that paused and came back would do.
+func TestACommandOfAnotherTimeIsStale(t *testing.T) {
+	promoting := func(t *testing.T) *registry.State {
+		return with(t, serving(t), revoke(2, ""), elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"))
+	}
+	fencing := func(t *testing.T) *registry.State { return with(t, serving(t), revoke(2, "")) }
+	for _, c := range []struct {
+		name    string
+		state   func(*testing.T) *registry.State
+		command registry.Command
+	}{
+		{"revoke a reign that was revoked", fencing, revoke(2, "")},
+		{"revoke between two reigns", fencing, revoke(3, "")},
+		{"revoke an epoch ahead", func(t *testing.T) *registry.State { return serving(t) }, revoke(3, "")},
+		{"elect after the election", promoting, elect(2, "db3", "db2", registry.ProofFenced, "db2 db3")},
+		{"elect for an older epoch", fencing, elect(1, "db2", "db3", registry.ProofFenced, "db2 db3")},
+		{"establish before the election", fencing, establish(2)},
+		{"establish an older epoch", promoting, establish(1)},
+		{"escalate what is fencing already", fencing, &registry.Escalate{Database: "orders", Epoch: 2}},
+		{"add an acker between two reigns", fencing, &registry.AddAcker{Database: "orders", Epoch: 2, Instance: "db1"}},
+		{"add an acker to an older reign", func(t *testing.T) *registry.State {
+			return with(t, promoting(t), establish(2))
+		}, &registry.AddAcker{Database: "orders", Epoch: 1, Instance: "db1"}},
+		{"refuse in an older epoch", fencing, &registry.Refuse{Database: "orders", Epoch: 1, Cause: why("AckersMissing")}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := c.command.Apply(c.state(t)); !errors.Is(err, registry.ErrStale) {
+				t.Errorf("%T: %v, want ErrStale", c.command, err)
+			}
+		})
+	}
+}
+
+func TestAWinnerThatFailsLeavesWhatItsElectSettled(t *testing.T) {
+	s := with(t, serving(t), revoke(2, ""), elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), revoke(3, ""))
+	d := orders(t, s)
+	if d.Settled == nil || *d.Settled != (registry.Settled{Epoch: 2, Base: "u:1-9"}) {
+		t.Errorf("settled %+v, want the base of epoch 2", d.Settled)
+	}
+	if d.Former != "db1" || !d.IsAcker("db2") || !d.IsAcker("db3") || d.K != 1 {
+		t.Errorf("former %s, ackers %v, k %d: want those of the last established reign", d.Former, d.Ackers, d.K)
+	}
+}

@@ -111,7 +111,7 @@ func (a *Agent) loadIdentity() error {
 func (a *Agent) openGossip() error {
 	meta := discovery.Meta{API: a.cfg.API, Role: string(a.cfg.Role), Zone: a.cfg.Zone, Version: a.version}
 	g, err := discovery.Open(discovery.Config{Name: string(a.cfg.Node), Cluster: string(a.cfg.Cluster), Bind: a.cfg.Gossip,
-		Key: a.cfg.GossipKey, Meta: meta, Timing: discovery.LAN(), Logger: a.room("discovery")}, nil)
+		Key: a.cfg.GossipKey, Meta: meta, Seeds: a.others(a.cfg.Join), Timing: discovery.LAN(), Log: a.room("discovery")}, nil)
 	if err != nil {
 		return fmt.Errorf("listen.gossip: %w", err)
 	}
@@ -182,11 +182,7 @@ func (a *Agent) feed() promote.Feed {
 }
 
 func (a *Agent) runGossip(ctx context.Context) error {
-	_, err := a.gossip.Join(ctx, a.others(a.cfg.Join))
-	if err != nil {
-		a.room("discovery").Info("nobody to join yet", "err", err)
-	}
-	a.gossip.Run(ctx)
+	a.gossip.Run(ctx) // joins, and joins again whoever is missing
 	leaveCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	return a.gossip.Leave(leaveCtx)
@@ -225,8 +221,8 @@ func (a *Agent) publishers() []part {
 		parts = append(parts, part{"dns", a.dns.Serve}, part{"dns records", a.publish})
 	}
 	for _, h := range a.cfg.Hosts {
-		file := &hostsgen.File{Path: h.Path, Cluster: a.cfg.Cluster, Journal: filepath.Join(a.cfg.DataDir, "hosts"),
-			Options: hostsgen.Options{Domain: a.cfg.DNS.Domain, Aliases: h.Aliases}, Logger: a.room("hostsgen")}
+		file := &hostsgen.File{Path: h.Path, Journal: filepath.Join(a.cfg.DataDir, "hosts"), Logger: a.room("hostsgen"),
+			Options: hostsgen.Options{Domain: a.cfg.DNS.Domain, Cluster: a.cfg.Cluster, Aliases: h.Aliases}}
 		parts = append(parts, part{"hosts file " + h.Path, func(ctx context.Context) error { file.Keep(ctx, a.feed()); return nil }})
 	}
 	return parts

@@ -62,7 +62,7 @@ func (b backend) Raft() api.RaftStatus {
 func (b backend) Members() []api.Member {
 	var all []api.Member
 	for _, m := range b.gossip.Members() {
-		all = append(all, api.Member{Name: registry.NodeID(m.Name), Address: m.Addr, Role: registry.Role(m.Meta.Role),
+		all = append(all, api.Member{Name: registry.NodeID(m.Name), Address: m.Addr.String(), Role: registry.Role(m.Meta.Role),
 			State: m.State.String(), Zone: m.Meta.Zone, Version: m.Meta.Version})
 	}
 	return all

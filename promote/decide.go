@@ -210,7 +210,9 @@ func (e election) housekeeping() Decision {
 			return Decision{Command: &registry.AddAcker{Database: e.d.Name, Epoch: e.d.Epoch, Instance: m.ID, AtMillis: e.clock.NowMillis,
 				Cause: registry.Cause{Code: AckerAdded, Detail: fmt.Sprintf("%s holds everything that %s had when it connected", m.ID, e.d.Primary)}}}
 		}
-		if out := e.outOfRotation(m.ID); out.Code != m.OutOf.Code {
+		out := e.outOfRotation(m.ID)
+		settling := !out.Zero() && e.clock.InPhase < e.rules.Winner // they are only just being pointed at the new primary
+		if out.Code != m.OutOf.Code && !settling {
 			return Decision{Command: &registry.SetRotation{Database: e.d.Name, Instance: m.ID, OutOf: out}}
 		}
 	}

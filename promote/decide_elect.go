@@ -264,7 +264,10 @@ func (e election) promoting() Decision {
 		return Decision{Command: &registry.Establish{Database: e.d.Name, Epoch: e.d.Epoch, AtMillis: e.clock.NowMillis,
 			Cause: registry.Cause{Code: Marked, Detail: fmt.Sprintf("%d of %v have acknowledged the marker of %s", e.d.NextK, e.d.NextAckers, e.d.Primary)}}}
 	}
-	patience := 5 * e.rules.Winner
+	patience := 20 * e.rules.Winner // the backlog of a busy server may take its time, and others have the same
+	if e.d.Proof == registry.ProofClosed {
+		patience = time.Duration(e.d.Policy.SwitchoverSeconds) * time.Second // the former primary can have it back
+	}
 	lost := ""
 	switch {
 	case fresh && w.Process.Gone():

@@ -193,12 +193,13 @@ func retryPause(v Verb) time.Duration {
 	return 20 * time.Millisecond
 }
 
-// cancelWhenOver cancels a step as soon as the epoch or the phase it was made for is over (G3).
+// cancelWhenOver cancels a step as soon as what it was made for is over (G3). A step for an election is still right once
+// the winner serves.
 func (g *Guard) cancelWhenOver(ctx context.Context, cancel context.CancelFunc, d *registry.Database) {
 	for {
 		changed := g.feed.Changed()
 		now, ok := g.feed.State().Database(g.cfg.Database)
-		if ok && (now.Epoch != d.Epoch || now.Phase != d.Phase) {
+		if ok && (now.Epoch != d.Epoch || (now.Phase != d.Phase && now.Phase != registry.Serving)) {
 			cancel()
 			return
 		}

@@ -134,6 +134,9 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 		return fmt.Errorf("base of epoch %d: %w", d.Epoch, err)
 	}
 	if !o.Status.Executed.Contains(base) {
+		if err := g.catchUp(ctx, d, o, base); err != nil {
+			return err
+		}
 		g.phase("waiting until the base is applied")
 		if err := g.server.WaitApplied(ctx, base); err != nil {
 			return fmt.Errorf("reach the base: %w", err)
@@ -156,6 +159,27 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 	g.note(func(r *health.Guard) { r.Marked = d.Epoch })
 	g.cfg.Notify()
 	return g.keep(func(r *Record) { r.Marked, r.MarkedBy, r.Whole = d.Epoch, o.Incarnation, o.Incarnation })
+}
+
+// catchUp makes a winner that has not received the base get it from the former primary, which closed at the base and
+// goes on sending. It does nothing when the base has arrived, or is on its way.
+func (g *Guard) catchUp(ctx context.Context, d *registry.Database, o health.Observation, base mysqld.GTIDSet) error {
+	former, ok := d.Member(d.Former)
+	if !ok || d.Proof != registry.ProofClosed || o.Status.Position().Contains(base) {
+		return nil
+	}
+	if r := o.Status.Replication; r != nil && r.Receiver != mysqld.ReceiverStopped && sourceAddress(r) == former.Address {
+		return nil
+	}
+	g.phase("catching up from " + string(d.Former))
+	src, err := g.source(Step{Source: former, Acks: Silent})
+	if err != nil {
+		return err
+	}
+	if err := g.server.Follow(ctx, src); err != nil {
+		return fmt.Errorf("catch up from %s: %w", d.Former, err)
+	}
+	return nil
 }
 
 // phase names what a long step is doing.

@@ -1,0 +1,233 @@
+package promote_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql"
+
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/internal/lab"
+	"github.com/baton-db/baton/internal/lab/labtest"
+	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/registry"
+)
+
+// atomicLog stands in for raft: one copy, every proposal is committed or refused at once.
+type atomicLog struct {
+	mu sync.Mutex
+	*registry.Feed
+}
+
+func (l *atomicLog) Propose(_ context.Context, c registry.Command) (registry.Index, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, err := c.Apply(l.State())
+	if err != nil {
+		return 0, err
+	}
+	next := s.WithIndex(l.State().Index() + 1)
+	l.Publish(next)
+	return next.Index(), nil
+}
+
+// trio is three real servers with their guards, and one leader, in one process.
+type trio struct {
+	t       *testing.T
+	log     *atomicLog
+	servers []*lab.Server
+	guards  []*promote.Guard
+}
+
+func startTrio(t *testing.T, family lab.Family) *trio {
+	t.Helper()
+	bin := labtest.Require(t, family)
+	c := &trio{t: t, log: &atomicLog{Feed: registry.NewFeed(registry.New("test"))}}
+	c.servers = labtest.StartEach(t, bin, 3, func(_ int, o *lab.Options) { o.Supervise = 300 * time.Millisecond })
+	board := health.NewBoard()
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	t.Cleanup(func() { cancel(); all.Wait() })
+	level := slog.LevelInfo
+	logger := slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: level}))
+	c.propose(&registry.PutDatabase{Name: "orders", Policy: registry.DefaultPolicy()})
+	for i, s := range c.servers {
+		id := registry.InstanceID(s.Name())
+		server, err := mysqld.Open(mysqld.Config{Socket: s.Socket(), User: "baton", Password: "baton"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = server.Close() })
+		cfg := health.DefaultCheckerConfig()
+		cfg.Instance = s.Name()
+		checker := health.NewChecker(cfg, server)
+		guard, err := promote.NewGuard(promote.GuardConfig{Database: "orders", Instance: id, Dir: t.TempDir(),
+			Replication: mysqld.Source{User: "repl", Password: "repl"}, Logger: logger.With("guard", id)}, server, checker, c.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.guards = append(c.guards, guard)
+		all.Go(func() { _ = checker.Run(ctx) })
+		all.Go(func() { _ = guard.Run(ctx) })
+		all.Go(func() { c.report(ctx, i, server, checker, guard, board) })
+	}
+	leader := &promote.Leader{Feed: c.log, Board: board, Proposer: c.log, Rules: promote.DefaultRules(), Logger: logger.With("room", "leader"),
+		Probe: func(ctx context.Context, addr string) health.Probe {
+			if mysqld.Probe(ctx, addr) == nil {
+				return health.ProbeAlive
+			}
+			return health.ProbeDead
+		}}
+	all.Go(func() { _ = leader.Run(ctx) })
+	return c
+}
+
+// report does what an agent does: it registers its member and reports every few milliseconds.
+func (c *trio) report(ctx context.Context, i int, server *mysqld.Server, checker *health.Checker, guard *promote.Guard, board *health.Board) {
+	s := c.servers[i]
+	registered := registry.Member{}
+	for seq := uint64(1); ctx.Err() == nil; seq++ {
+		r := health.Report{Database: "orders", Instance: registry.InstanceID(s.Name()), Node: registry.NodeID(s.Name()), Boot: "1", Seq: seq, Preflight: true,
+			Member: registry.Member{ID: registry.InstanceID(s.Name()), Node: registry.NodeID(s.Name()), Address: s.Addr().String(), Preference: registry.Normal}}
+		r.Guard = guard.Report()
+		health.Describe(checker.Latest(), &r)
+		if r.Member.Flavor != "" && r.Member != registered {
+			if _, err := c.log.Propose(ctx, &registry.PutMember{Database: "orders", Member: r.Member}); err == nil {
+				registered = r.Member
+			}
+		}
+		board.Receive(r)
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (c *trio) propose(cmd registry.Command) {
+	c.t.Helper()
+	if _, err := c.log.Propose(context.Background(), cmd); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *trio) database() *registry.Database {
+	d, _ := c.log.State().Database("orders")
+	return d
+}
+
+// await waits until the database is as wanted.
+func (c *trio) await(what string, ok func(*registry.Database) bool) *registry.Database {
+	c.t.Helper()
+	deadline := time.After(40 * time.Second)
+	for {
+		changed := c.log.Changed()
+		if d := c.database(); ok(d) {
+			return d
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			for i, g := range c.guards {
+				c.t.Logf("guard %d: %+v", i+1, g.Report())
+			}
+			c.t.Fatalf("not %s: %s", what, c.database().Why())
+		}
+	}
+}
+
+func (c *trio) server(id registry.InstanceID) *lab.Server {
+	for _, s := range c.servers {
+		if s.Name() == string(id) {
+			return s
+		}
+	}
+	c.t.Fatalf("no server %q", id)
+	return nil
+}
+
+// insert writes rows until one is acknowledged.
+func (c *trio) insert(id int) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var last error
+	for ctx.Err() == nil {
+		d := c.database()
+		if d.Phase == registry.Serving {
+			db, err := sql.Open("mysql", "app:app@tcp("+c.server(d.Primary).Addr().String()+")/app")
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			_, last = db.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY)")
+			if last == nil {
+				_, last = db.ExecContext(ctx, "INSERT INTO t VALUES (?)", id)
+			}
+			_ = db.Close()
+			if last == nil {
+				return
+			}
+		}
+		time.Sleep(time.Millisecond) //nolint
+	}
+	c.t.Fatalf("no write was acknowledged: %v", last)
+}
+
+type logWriter struct{ t *testing.T }
+
+func (w logWriter) Write(b []byte) (int, error) {
+	if os.Getenv("BATON_TEST_LOG") != "" {
+		fmt.Fprintf(os.Stderr, "%s %s", time.Now().Format("05.000"), b)
+	}
+	return len(b), nil
+}
+
+func serving(d *registry.Database) bool {
+	return d.Phase == registry.Serving && len(d.Ackers) == 2
+}
+
+func TestAKilledPrimaryIsReplacedAndComesBack(t *testing.T) {
+	for _, family := range lab.Families() {
+		t.Run(string(family), func(t *testing.T) {
+			c := startTrio(t, family)
+			first := c.await("formed", serving)
+			c.insert(1)
+			if err := c.server(first.Primary).Crash(); err != nil {
+				t.Fatal(err)
+			}
+			second := c.await("replaced", func(d *registry.Database) bool { return d.Phase == registry.Serving && d.Epoch > first.Epoch })
+			if second.Primary == first.Primary {
+				t.Fatalf("the dead %s won", first.Primary)
+			}
+			c.insert(2)
+			c.await("whole again", serving)
+		})
+	}
+}
+
+func TestAHandOverMovesThePrimaryAndComesBack(t *testing.T) {
+	for _, family := range lab.Families() {
+		t.Run(string(family), func(t *testing.T) {
+			c := startTrio(t, family)
+			d := c.await("formed", serving)
+			c.insert(1)
+			for n := range 4 {
+				to := d.Ackers[n%2]
+				c.propose(&registry.Revoke{Database: "orders", Epoch: d.Epoch + 1, To: to, Cause: registry.Cause{Code: promote.Switchover}})
+				epoch := d.Epoch
+				d = c.await("handed over", func(d *registry.Database) bool { return d.Epoch > epoch && serving(d) })
+				if d.Primary != to {
+					t.Fatalf("%s is primary, want %s: %+v", d.Primary, to, d.History)
+				}
+				c.insert(n + 2)
+			}
+		})
+	}
+}

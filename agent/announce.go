@@ -70,12 +70,13 @@ func (a *Agent) difference(s *registry.State) registry.Command {
 func (a *Agent) propose(ctx context.Context, c registry.Command) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	if a.replica != nil {
-		_, err := a.replica.Propose(ctx, c)
-		if !errors.Is(err, raft.ErrNotLeader) {
-			return err
-		}
+	if a.replica == nil {
+		_, err := a.client.Propose(ctx, c)
+		return err
 	}
-	_, err := a.client.Propose(ctx, c)
+	_, err := a.replica.Propose(ctx, c)
+	if leader, addr := a.replica.Leader(); errors.Is(err, raft.ErrNotLeader) && leader != "" && leader != a.cfg.Node {
+		_, err = a.client.ProposeTo(ctx, addr, c)
+	}
 	return err
 }

@@ -41,19 +41,20 @@ func raftError(err error) error {
 	switch {
 	case errors.Is(err, raft.ErrNotLeader):
 		return fmt.Errorf("%w: %w", api.ErrNotLeader, err)
-	case errors.Is(err, raft.ErrInDoubt):
+	case errors.Is(err, raft.ErrUncertain):
 		return fmt.Errorf("%w: %w", api.ErrInDoubt, err)
 	}
 	return err
 }
 
 func (b backend) Leader() (registry.NodeID, string) { return b.replica.Leader() }
-func (b backend) LastContact() time.Duration        { return b.replica.LastContact() }
+func (b backend) LastContact() time.Duration        { return b.replica.Stats().SinceContact }
 
 func (b backend) Raft() api.RaftStatus {
 	st := b.replica.Stats()
-	r := api.RaftStatus{Leader: st.Leader, Term: st.Term, Applied: st.Applied}
-	for _, p := range st.Peers {
+	leader, _ := b.replica.Leader()
+	r := api.RaftStatus{Leader: leader, Term: st.Term, Applied: registry.Index(st.AppliedIndex)}
+	for _, p := range b.replica.Peers() {
 		r.Peers = append(r.Peers, api.RaftPeer{Node: p.ID, Address: p.Addr, Voter: p.Voter, ContactMillis: -1})
 	}
 	return r

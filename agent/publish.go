@@ -46,7 +46,7 @@ func (a *Agent) publishNow() {
 // age is how long ago this node was certain to have heard every decision.
 func (a *Agent) age() time.Duration {
 	if a.replica != nil {
-		return a.replica.LastContact()
+		return a.replica.Stats().SinceContact
 	}
 	return a.follower.Age()
 }

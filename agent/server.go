@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/baton-db/baton/api"
@@ -72,8 +73,8 @@ func (a *Agent) handOver(ctx context.Context) error {
 func (a *Agent) leadWhileLeading(ctx context.Context) error {
 	leader := &promote.Leader{Feed: a.replica, Board: a.board, Proposer: a.replica, Probe: probe, Rules: promote.DefaultRules(), Logger: a.room("promote")}
 	for {
-		leading, changed := a.replica.Leading()
-		if !leading {
+		changed := a.replica.LeadershipChanged()
+		if !a.replica.Leading() {
 			select {
 			case <-ctx.Done():
 				return nil
@@ -82,7 +83,7 @@ func (a *Agent) leadWhileLeading(ctx context.Context) error {
 			}
 		}
 		a.log.Info("leading")
-		if err := a.term(ctx, leader, changed); err != nil {
+		if err := a.term(ctx, leader); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -92,22 +93,26 @@ func (a *Agent) leadWhileLeading(ctx context.Context) error {
 	}
 }
 
-// term runs the leader's loop until leadership changes.
-func (a *Agent) term(ctx context.Context, leader *promote.Leader, changed <-chan struct{}) error {
+// term runs the leader's loop until this server leads no more.
+func (a *Agent) term(ctx context.Context, leader *promote.Leader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	return runParts(ctx, a.log, []part{
-		{"decisions", leader.Run},
-		{"end of term", func(own context.Context) error {
-			select {
-			case <-own.Done():
-			case <-changed:
-				cancel()
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watch.Go(func() {
+		defer cancel()
+		for ctx.Err() == nil {
+			changed := a.replica.LeadershipChanged()
+			if !a.replica.Leading() {
+				return
 			}
-			<-own.Done()
-			return nil
-		}},
+			select {
+			case <-ctx.Done():
+			case <-changed:
+			}
+		}
 	})
+	return leader.Run(ctx)
 }
 
 // probe asks a database server's port directly.
@@ -140,9 +145,7 @@ type raftStream struct {
 }
 
 // Dial connects to another server's port as this server.
-func (s raftStream) Dial(address string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
+func (s raftStream) Dial(ctx context.Context, address string) (net.Conn, error) {
 	d := tls.Dialer{Config: s.id.ClientTLS("", identity.ALPNRaft)}
 	return d.DialContext(ctx, "tcp", address)
 }

@@ -139,13 +139,13 @@ func (s *Server) Follow(ctx context.Context, src Source) error {
 	if err := d.hasSemiSync(); err != nil {
 		return err
 	}
-	if st.SemiSync.SourceEnabled {
-		// An applier on a server whose source side is on would wait for acknowledgements itself.
-		if err := s.exec(ctx, "SET GLOBAL "+d.source+"_enabled = 0"); err != nil {
-			return err
-		}
-	}
 	if d.flavor == MariaDB {
+		if st.SemiSync.SourceEnabled {
+			// An applier on a server whose source side is on would wait for acknowledgements itself.
+			if err := s.exec(ctx, "SET GLOBAL "+d.source+"_enabled = 0"); err != nil {
+				return err
+			}
+		}
 		return s.followMariaDB(ctx, d, st, src)
 	}
 	return s.followMySQL(ctx, d, st, src)
@@ -170,7 +170,14 @@ func (s *Server) followMySQL(ctx context.Context, d *dialect, st Status, src Sou
 			return err
 		}
 	}
-	return s.exec(ctx, change+", SOURCE_AUTO_POSITION=1", set, d.start)
+	statements := []string{change + ", SOURCE_AUTO_POSITION=1", set, d.startIO}
+	if st.SemiSync.SourceEnabled {
+		// Between the two threads: the receiver may acknowledge at once, for switching the source side off takes up to a
+		// second (its thread looks up that often), but an applier with the source side on would itself wait for
+		// acknowledgements.
+		statements = append(statements, "SET GLOBAL "+d.source+"_enabled = 0")
+	}
+	return s.exec(ctx, append(statements, d.startSQL)...)
 }
 
 func (s *Server) followMariaDB(ctx context.Context, d *dialect, st Status, src Source) error {

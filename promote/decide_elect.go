@@ -57,7 +57,13 @@ func (e election) electClosed(former health.Heard, limit time.Duration) Decision
 	var promised []voter
 	for _, m := range e.d.Members {
 		h, ok := e.fresh(m.ID)
-		if !ok || h.Guard.Promise < e.d.Epoch || h.Guard.Diverged != "" || !e.ready(m.ID) {
+		if !ok || h.Guard.Diverged != "" || !e.ready(m.ID) {
+			continue
+		}
+		if h.Guard.Promise < e.d.Epoch {
+			if e.d.IsAcker(m.ID) && e.clock.InPhase < e.rules.Deaf/2 {
+				return waiting(Switchover, "waiting for %s to promise epoch %d", m.ID, e.d.Epoch) // it is about to
+			}
 			continue
 		}
 		w := voter{member: m, text: h.Position, ready: true}

@@ -18,7 +18,7 @@ type features struct {
 	dialect
 }
 
-const askFeatures = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', 'server_uid', 'super_read_only', ` +
+const askFeatures = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'super_read_only', ` +
 	`'offline_mode', 'performance_schema') OR Variable_name LIKE 'rpl\_semi\_sync%'`
 
 const askBeats = `SELECT COUNT_RECEIVED_HEARTBEATS FROM performance_schema.replication_connection_status`

@@ -9,7 +9,7 @@ import (
 
 // Finding is one thing about a server that does not fit the promises, and the way out.
 type Finding struct {
-	// Code is "setting", "table", "engine", "grant", "plugin" or "channels".
+	// Code is the number under which docs explain it, "BT-32xx".
 	Code    string
 	Setting string // what it is about: a setting, a table
 	Have    string
@@ -31,6 +31,7 @@ const (
 
 // rule is one required setting, under today's name.
 type rule struct {
+	code    string
 	setting string
 	want    string // a value, or ">=N" or "<=N"
 	bad     severity
@@ -41,32 +42,32 @@ type rule struct {
 // rules are the settings that every server needs, and those of each family.
 func rules(flavor Flavor) []rule {
 	common := []rule{
-		{"log_bin", "ON", loses, true, "commits must be in the binary log to reach a replica"},
-		{"binlog_format", "ROW", loses, false, "replicas must apply rows, not repeat statements"},
-		{"sync_binlog", "1", loses, false, "a commit must survive a crash of the machine"},
-		{"innodb_flush_log_at_trx_commit", "1", loses, false, "a commit must survive a crash of the machine"},
-		{"sync_relay_log", "1", loses, false, "what a replica acknowledges must survive a crash of its machine"},
-		{"rpl_semi_sync_source_wait_point", "AFTER_SYNC", loses, false, "a row must not be seen before it is acknowledged"},
-		{"rpl_semi_sync_source_timeout", ">=" + strconv.Itoa(never), loses, false, "a commit must wait for its acknowledgements and not go on without"},
-		{"rpl_semi_sync_source_wait_no_replica", "ON", loses, false, "a commit must wait also while no replica is connected"},
+		{"BT-3204", "log_bin", "ON", loses, true, "commits must be in the binary log to reach a replica"},
+		{"BT-3203", "binlog_format", "ROW", loses, false, "replicas must apply rows, not repeat statements"},
+		{"BT-3201", "sync_binlog", "1", loses, false, "a commit must survive a crash of the machine"},
+		{"BT-3202", "innodb_flush_log_at_trx_commit", "1", loses, false, "a commit must survive a crash of the machine"},
+		{"BT-3205", "sync_relay_log", "1", loses, false, "what a replica acknowledges must survive a crash of its machine"},
+		{"BT-3214", "rpl_semi_sync_source_wait_point", "AFTER_SYNC", loses, false, "a row must not be seen before it is acknowledged"},
+		{"BT-3215", "rpl_semi_sync_source_timeout", ">=" + strconv.Itoa(never), loses, false, "a commit must wait for its acknowledgements and not go on without"},
+		{"BT-3216", "rpl_semi_sync_source_wait_no_replica", "ON", loses, false, "a commit must wait also while no replica is connected"},
 	}
 	if flavor == MariaDB {
 		return append(common,
-			rule{"log_slave_updates", "ON", loses, true, "a replica must have in its binary log what it will send as primary"},
-			rule{"gtid_strict_mode", "ON", loses, false, "a divergence must stop replication instead of passing unseen"},
-			rule{"skip_slave_start", "ON", loses, true, "a server that restarts must not acknowledge for a primary that was replaced"},
-			rule{"slave_net_timeout", "<=4", hinders, false, "a receiver must notice a silent source soon"},
-			rule{"rpl_semi_sync_replica_kill_conn_timeout", "1", hinders, false, "stopping a receiver whose source hangs takes this long and more"})
+			rule{"BT-3207", "log_slave_updates", "ON", loses, true, "a replica must have in its binary log what it will send as primary"},
+			rule{"BT-3208", "gtid_strict_mode", "ON", loses, false, "a divergence must stop replication instead of passing unseen"},
+			rule{"BT-3217", "skip_slave_start", "ON", loses, true, "a server that restarts must not acknowledge for a primary that was replaced"},
+			rule{"BT-3218", "slave_net_timeout", "<=4", hinders, false, "a receiver must notice a silent source soon"},
+			rule{"BT-3209", "rpl_semi_sync_replica_kill_conn_timeout", "1", hinders, false, "stopping a receiver whose source hangs takes this long and more"})
 	}
 	return append(common,
-		rule{"gtid_mode", "ON", loses, false, "positions are GTID sets"},
-		rule{"enforce_gtid_consistency", "ON", loses, false, "every transaction must have one GTID"},
-		rule{"log_replica_updates", "ON", loses, true, "a replica must have in its binary log what it will send as primary"},
-		rule{"relay_log_recovery", "OFF", loses, true, "a restart must not throw away what a replica has acknowledged"},
-		rule{"replica_preserve_commit_order", "ON", loses, false, "a replica must not commit a later transaction before an earlier one"},
-		rule{"skip_replica_start", "ON", loses, true, "a server that restarts must not acknowledge for a primary that was replaced"},
-		rule{"performance_schema", "ON", hinders, true, "heartbeats are not counted without it"},
-		rule{"create_admin_listener_thread", "ON", optional, true, "administrators must get in while connections are exhausted"})
+		rule{"BT-3210", "gtid_mode", "ON", loses, false, "positions are GTID sets"},
+		rule{"BT-3211", "enforce_gtid_consistency", "ON", loses, false, "every transaction must have one GTID"},
+		rule{"BT-3207", "log_replica_updates", "ON", loses, true, "a replica must have in its binary log what it will send as primary"},
+		rule{"BT-3212", "relay_log_recovery", "OFF", loses, true, "a restart must not throw away what a replica has acknowledged"},
+		rule{"BT-3213", "replica_preserve_commit_order", "ON", loses, false, "a replica must not commit a later transaction before an earlier one"},
+		rule{"BT-3217", "skip_replica_start", "ON", loses, true, "a server that restarts must not acknowledge for a primary that was replaced"},
+		rule{"BT-3219", "performance_schema", "ON", hinders, true, "heartbeats are not counted without it"},
+		rule{"BT-3224", "create_admin_listener_thread", "ON", optional, true, "administrators must get in while connections are exhausted"})
 }
 
 // Preflight compares the server with what the promises rest on. It also looks for baton's tables, for tables that are not
@@ -104,7 +105,7 @@ func (r rule) check(f *features, have row) []Finding {
 	if ok && r.met(value) {
 		return nil
 	}
-	return []Finding{{Code: "setting", Setting: f.spelledIn(r.setting), Have: value, Want: r.want, Why: r.why, Fix: r.fix(f), Fatal: r.bad == loses}}
+	return []Finding{{Code: r.code, Setting: f.spelledIn(r.setting), Have: value, Want: r.want, Why: r.why, Fix: r.fix(f), Fatal: r.bad == loses}}
 }
 
 // spelledIn is the server's own name of any setting.
@@ -151,12 +152,12 @@ func (c *session) missingParts() []Finding {
 	var out []Finding
 	for side, library := range map[string]string{"source": "semisync_source.so", "replica": "semisync_replica.so"} {
 		if !c.offers("rpl_semi_sync_" + side + "_enabled") {
-			out = append(out, Finding{Code: "plugin", Setting: "rpl_semi_sync_" + side, Have: "not installed", Want: "installed", Fatal: true,
+			out = append(out, Finding{Code: "BT-3206", Setting: "rpl_semi_sync_" + side, Have: "not installed", Want: "installed", Fatal: true,
 				Why: "without semi-sync nothing that is acknowledged is safe", Fix: fmt.Sprintf("INSTALL PLUGIN rpl_semi_sync_%s SONAME '%s'", side, library)})
 		}
 	}
 	if c.flavor == MySQL && !c.beats && c.has.on("performance_schema") {
-		out = append(out, Finding{Code: "grant", Setting: "performance_schema.replication_connection_status", Have: "not readable", Want: "readable",
+		out = append(out, Finding{Code: "BT-3221", Setting: "performance_schema.replication_connection_status", Have: "not readable", Want: "readable",
 			Why: "a silent source is told from an idle one by its heartbeats", Fix: "GRANT SELECT ON performance_schema.replication_connection_status TO baton's account"})
 	}
 	return out
@@ -184,7 +185,7 @@ func (c *session) ownTables(ctx context.Context) ([]Finding, error) {
 	var out []Finding
 	for _, name := range []string{"epoch", "canary"} {
 		if !there[name] {
-			out = append(out, Finding{Code: "table", Setting: "baton." + name, Have: "absent, or not to be seen by baton's account", Want: "an InnoDB table", Fatal: true,
+			out = append(out, Finding{Code: "BT-3220", Setting: "baton." + name, Have: "absent, or not to be seen by baton's account", Want: "an InnoDB table", Fatal: true,
 				Why: "baton proves with it that commits are acknowledged", Fix: strings.Join(Tables(), ";\n") + ";"})
 		}
 	}
@@ -200,7 +201,7 @@ func (c *session) engines(ctx context.Context) ([]Finding, error) {
 	}
 	var out []Finding
 	for _, r := range all {
-		out = append(out, Finding{Code: "engine", Setting: r["name"], Have: r["engine"], Want: "InnoDB",
+		out = append(out, Finding{Code: "BT-3222", Setting: r["name"], Have: r["engine"], Want: "InnoDB",
 			Why: "a table without transactions can be changed without being acknowledged", Fix: "ALTER TABLE " + r["name"] + " ENGINE = InnoDB"})
 	}
 	return out, nil
@@ -212,6 +213,6 @@ func (c *session) channels(ctx context.Context) ([]Finding, error) {
 	if err != nil || rep == nil || rep.Channels == 1 && rep.channel == "" {
 		return nil, err
 	}
-	return []Finding{{Code: "channels", Setting: "replication channels", Have: fmt.Sprintf("%d, the first is %q", rep.Channels, rep.channel), Want: "one without a name",
+	return []Finding{{Code: "BT-3223", Setting: "replication channels", Have: fmt.Sprintf("%d, the first is %q", rep.Channels, rep.channel), Want: "one without a name",
 		Why: "a server that follows several sources has no one primary", Fix: "reset the others", Fatal: true}}, nil
 }

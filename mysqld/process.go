@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrExited: the process is gone; its number may belong to another one by now.
-var ErrExited = errors.New("the process has exited")
+// errExited: the process is gone; its number may belong to another one by now.
+var errExited = errors.New("the process has exited")
 
 // Process is one run of the server's program on this machine. The zero value is no process.
 type Process struct {
@@ -88,10 +88,13 @@ func processOf(pid int) (Process, error) {
 	return Process{pid: pid, started: st.started, boot: fmt.Sprintf("%.8s", boot)}, nil
 }
 
-// Kill sends SIGKILL, to this process and to no other that got its number. No thread of it returns to user code, so
+// Kill sends SIGKILL, to this process, if it is still there, and to no other that got its number. No thread of it returns to user code, so
 // nothing that waits in it is answered any more, even if the process itself cannot end because a disk hangs.
 func (p Process) Kill() error {
 	fd, err := p.open()
+	if errors.Is(err, errExited) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("kill process %d: %w", p.pid, err)
 	}
@@ -101,14 +104,14 @@ func (p Process) Kill() error {
 	return nil
 }
 
-// open returns a descriptor of this very process, or ErrExited.
+// open returns a descriptor of this very process, or errExited.
 func (p Process) open() (int, error) {
 	if p.pid == 0 {
-		return 0, ErrExited
+		return 0, errExited
 	}
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if errors.Is(err, unix.ESRCH) {
-		return 0, ErrExited
+		return 0, errExited
 	}
 	if err != nil {
 		return 0, err
@@ -116,7 +119,7 @@ func (p Process) open() (int, error) {
 	// The descriptor holds the number: what is read now belongs to the process that it is open for.
 	st, err := readStat(p.pid)
 	if err == nil && st.started != p.started {
-		err = ErrExited
+		err = errExited
 	}
 	if err != nil {
 		return 0, errors.Join(err, unix.Close(fd))

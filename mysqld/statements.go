@@ -57,9 +57,6 @@ func (f *features) speak() dialect {
 		d.replication = "SHOW ALL REPLICAS STATUS"
 		d.close, d.open = "SET STATEMENT max_statement_time = %s FOR SET GLOBAL read_only = ON", "SET GLOBAL read_only = OFF"
 		columns = append(columns, "@@GLOBAL.gtid_binlog_state AS executed", "@@GLOBAL.gtid_slave_pos AS applied")
-		if f.offers("server_uid") {
-			columns = append(columns, "@@GLOBAL.server_uid AS uuid")
-		}
 	}
 	for _, name := range []string{"source_enabled", "source_timeout", "source_wait_point", "source_wait_no_replica", "source_wait_for_replica_count", "replica_enabled"} {
 		if name = "rpl_semi_sync_" + name; f.offers(name) {

@@ -12,7 +12,8 @@ import (
 type Status struct {
 	Flavor  Flavor
 	Version string
-	// UUID is server_uuid on MySQL, server_uid on MariaDB from 10.6 on, else empty.
+	// UUID is server_uuid on MySQL. It is empty on MariaDB, whose server_uid is the same for all servers of one host that
+	// use one port number: ServerID tells them apart.
 	UUID     string
 	ServerID uint32
 	// ReadOnly says that applications cannot write: read_only or super_read_only is set. It is an observation and no

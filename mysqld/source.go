@@ -5,173 +5,232 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
-// lockWait bounds how long closing the server waits for commits under way, in seconds.
-const lockWait = 1
+var (
+	// ErrOpen: applications can write, and what was asked for must not be done to such a server.
+	ErrOpen = errors.New("the server takes writes")
+	// ErrNotAcked: a commit returned and was not acknowledged by as many replicas as it should have been.
+	ErrNotAcked = errors.New("not acknowledged")
+	// ErrNewerMark: the server carries the marker of a later epoch.
+	ErrNewerMark = errors.New("the marker of a later epoch is there")
+)
 
-// never is a semi-sync timeout that does not come, in milliseconds: falling back to asynchronous is a decision of the
-// cluster, not of a server.
-const never = "1000000000000"
-
-// BecomeSource makes a server that has applied everything stop being a replica, and makes every commit from now on wait
-// for k acknowledgements. It stays closed to applications.
+// BecomeSource makes a server that is closed to applications follow nobody and wait for k acknowledgements of every
+// commit, for ever. It stays closed. The receiver must be stopped and everything received must be committed; it refuses
+// otherwise, because forgetting the source throws the rest away. With k = 0 commits wait for nobody: no guarantee of
+// lossless durability holds then. It may be repeated.
 func (s *Server) BecomeSource(ctx context.Context, k int) error {
-	d, st, err := s.look(ctx)
-	if err != nil {
-		return err
-	}
-	if err := d.hasSemiSync(); err != nil {
-		return err
-	}
-	if d.ackCount() == "" && k != 1 {
-		return fmt.Errorf("k = %d: %s waits for one acknowledgement only", k, d.flavor)
-	}
-	if st.Replication != nil {
-		if err := s.exec(ctx, d.stop); err != nil {
-			return err
-		}
-		_, after, err := s.look(ctx)
+	return s.on(ctx, s.control, "become a source", func(ctx context.Context, c *session) error {
+		st, err := c.status(ctx)
 		if err != nil {
 			return err
 		}
-		if late := after.Received.Minus(after.Executed); !late.IsEmpty() && d.flavor == MySQL {
-			return errors.Join(fmt.Errorf("holds %s, received and not applied", late), s.exec(ctx, d.startSQL))
+		if !st.ReadOnly {
+			return ErrOpen
 		}
-		if err := s.exec(ctx, d.reset); err != nil {
+		if err := c.forgetSource(ctx); err != nil {
 			return err
 		}
-	}
-	set := "SET GLOBAL " + d.replica + "_enabled = 0, GLOBAL " + d.waitPoint() + " = 'AFTER_SYNC', GLOBAL " + d.waitNone() + " = 1, GLOBAL " + d.timeout() + " = " + never
-	if name := d.ackCount(); name != "" {
-		set += fmt.Sprintf(", GLOBAL %s = %d", name, k)
-	}
-	return s.exec(ctx, set, "SET GLOBAL "+d.source+"_enabled = 1")
+		if c.heed != "" {
+			if err := c.do(ctx, fmt.Sprintf(c.heed, 0)); err != nil {
+				return err
+			}
+		}
+		return s.ask(ctx, c, st.SemiSync, k)
+	})
 }
 
-// Mark writes the marker of an epoch while the server is closed to applications, and returns once it is acknowledged.
-// Without acknowledgements it returns when ctx ends; the statement may then still commit later, which does no harm: the
-// marker of a later epoch replaces it.
-func (s *Server) Mark(ctx context.Context, epoch uint64, instance, base string) error {
-	d, err := s.words(ctx)
+// forgetSource ends replication after proving that nothing is lost by it.
+func (c *session) forgetSource(ctx context.Context) error {
+	rep, _, err := c.look(ctx)
+	if err != nil || rep == nil {
+		return err
+	}
+	if rep.Receiver != ReceiverStopped {
+		return fmt.Errorf("the receiver is %s", rep.Receiver)
+	}
+	// Nothing arrives any more, so what is read here is all there is.
+	_, received, err := c.look(ctx)
 	if err != nil {
 		return err
 	}
-	if d.flavor == MySQL {
-		// read_only stays on: only accounts with CONNECTION_ADMIN pass it.
-		if err := s.exec(ctx, "SET GLOBAL read_only = ON", "SET GLOBAL super_read_only = OFF"); err != nil {
+	executed, err := c.where(ctx)
+	if err != nil {
+		return err
+	}
+	if rest := received.Minus(executed); !rest.IsEmpty() {
+		return fmt.Errorf("received and not applied: %s", clipped(rest.String()))
+	}
+	return c.do(ctx, textStopBoth, textForgetSource)
+}
+
+// RequireAcks changes how many acknowledgements a commit waits for on a server that may be open. 0 means none: commits
+// that wait are answered with OK at once, so it may follow only a committed decision that durability is no longer
+// lossless.
+func (s *Server) RequireAcks(ctx context.Context, k int) error {
+	return s.on(ctx, s.control, fmt.Sprintf("require %d acknowledgements", k), func(ctx context.Context, c *session) error {
+		st, err := c.status(ctx)
+		if err != nil {
+			return err
+		}
+		if k == 0 && st.SemiSync.SourceEnabled {
+			return c.do(ctx, c.stopAsking)
+		}
+		return s.ask(ctx, c, st.SemiSync, k)
+	})
+}
+
+// ask turns the semi-sync source side on; off where k is 0, unless a commit waits.
+func (s *Server) ask(ctx context.Context, c *session, now SemiSync, k int) error {
+	switch {
+	case k == 0 && now.SourceEnabled:
+		return s.stopAsking(ctx, c)
+	case k == 0:
+		return nil
+	case c.stopAsking == "":
+		return errors.New("the server has no semi-sync source plugin")
+	case k > 1 && c.flavor == MariaDB:
+		return fmt.Errorf("MariaDB cannot wait for %d acknowledgements, only for 1", k)
+	case now.SourceEnabled && !now.SourceWaits:
+		// It gave up waiting once. Only turning it off and on makes it wait again; nothing waits in this state.
+		if err := c.do(ctx, c.stopAsking); err != nil {
 			return err
 		}
 	}
-	_, err = s.control.ExecContext(ctx, "INSERT INTO baton.epoch (id, epoch, instance, base) VALUES (1, ?, ?, ?) "+
-		"ON DUPLICATE KEY UPDATE epoch = VALUES(epoch), instance = VALUES(instance), base = VALUES(base), at = CURRENT_TIMESTAMP(6)", epoch, instance, base)
+	return c.do(ctx, c.askFor(k))
+}
+
+// markEvery is the pause after which a marker that is still waiting is helped by a nudge.
+const markEvery = 200 * time.Millisecond
+
+// Mark writes the marker of an epoch while the server is closed to applications, and returns when as many replicas as
+// BecomeSource named have acknowledged it; until then it waits, as long as ctx lasts. The server must be waiting for
+// acknowledgements: with none required use MarkAlone.
+//
+// When ctx ends first the marker may still be committed later. On MariaDB it is then committed here at once, acknowledged
+// by nobody. On MySQL the server stays open to accounts that may write under read_only, and only to them.
+func (s *Server) Mark(ctx context.Context, epoch uint64, instance, base string) error {
+	return s.mark(ctx, mark{epoch, instance, base}, true)
+}
+
+// MarkAlone writes the marker without waiting for anybody: for a database whose durability is not lossless.
+func (s *Server) MarkAlone(ctx context.Context, epoch uint64, instance, base string) error {
+	return s.mark(ctx, mark{epoch, instance, base}, false)
+}
+
+type mark struct {
+	epoch    uint64
+	instance string
+	base     string
+}
+
+func (s *Server) mark(ctx context.Context, m mark, acked bool) error {
+	return s.on(ctx, s.marker, fmt.Sprintf("mark epoch %d", m.epoch), func(ctx context.Context, c *session) error {
+		before, err := c.status(ctx)
+		switch {
+		case err != nil:
+			return err
+		case !before.ReadOnly:
+			return ErrOpen
+		case acked && !before.SemiSync.SourceWaits:
+			return fmt.Errorf("%w: the server does not wait for acknowledgements", ErrNotAcked)
+		}
+		there, _, err := c.readMark(ctx)
+		if err == nil && there > m.epoch {
+			err = fmt.Errorf("%w: %d", ErrNewerMark, there)
+		}
+		if err != nil {
+			return err
+		}
+		unacked, err := c.unacknowledged(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.writeMark(ctx, c, m); err != nil {
+			return err
+		}
+		if !acked {
+			return nil
+		}
+		return c.proveAcked(ctx, unacked)
+	})
+}
+
+// unacknowledged counts commits that were answered without the acknowledgements they should have had.
+func (c *session) unacknowledged(ctx context.Context) (int, error) {
+	r, err := c.settings(ctx, c.counters)
+	return r.number("rpl_semi_sync_source_no_tx"), err
+}
+
+// proveAcked sees that the commit that returned was not let go because somebody turned semi-sync off meanwhile.
+func (c *session) proveAcked(ctx context.Context, before int) error {
+	r, err := c.settings(ctx, c.counters)
 	if err != nil {
-		return fmt.Errorf("write baton.epoch: %w", explain(err))
+		return err
+	}
+	if n := r.number("rpl_semi_sync_source_no_tx"); !r.on("rpl_semi_sync_source_status") || n != before {
+		return fmt.Errorf("%w: the server stopped waiting (%d commits unacknowledged, before it were %d)", ErrNotAcked, n, before)
 	}
 	return nil
 }
 
-// ReadMark returns the newest marker, 0 when there is none.
+// writeMark commits the marker and helps it on while it waits. Whatever it leaves behind in the server is killed.
+func (s *Server) writeMark(ctx context.Context, c *session, m mark) error {
+	id, err := c.id(ctx)
+	if err != nil {
+		return err
+	}
+	if c.unlock != "" {
+		if err := c.do(ctx, c.unlock); err != nil {
+			return err
+		}
+	}
+	done := make(chan struct{})
+	var helper sync.WaitGroup
+	helper.Go(func() { s.help(ctx, done, m.instance) })
+	_, err = c.conn.ExecContext(ctx, textMark, m.epoch, m.instance, m.base)
+	close(done)
+	helper.Wait()
+	if err != nil && ctx.Err() != nil {
+		err = errors.Join(err, s.cancelStatement(ctx, id))
+	}
+	return err
+}
+
+// help sends a nudge now and then until done.
+func (s *Server) help(ctx context.Context, done <-chan struct{}, instance string) {
+	ticker := time.NewTicker(markEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-ticker.C:
+			s.nudge(ctx, instance, textNudge)
+		}
+	}
+}
+
+// ReadMark returns the newest marker the server has, epoch 0 when it has none. That it is there does not mean that it was
+// acknowledged: a restart makes unacknowledged commits visible.
 func (s *Server) ReadMark(ctx context.Context) (epoch uint64, instance string, err error) {
-	err = s.control.QueryRowContext(ctx, "SELECT epoch, instance FROM baton.epoch WHERE id = 1").Scan(&epoch, &instance)
+	err = s.on(ctx, s.side, "read the marker", func(ctx context.Context, c *session) (err error) {
+		epoch, instance, err = c.readMark(ctx)
+		return err
+	})
+	return epoch, instance, err
+}
+
+func (c *session) readMark(ctx context.Context) (epoch uint64, instance string, err error) {
+	err = c.conn.QueryRowContext(ctx, textAskMark).Scan(&epoch, &instance)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, "", nil
 	}
 	if err != nil {
-		return 0, "", fmt.Errorf("read baton.epoch: %w", explain(err))
+		return 0, "", fmt.Errorf("%s: %w", textAskMark, err)
 	}
 	return epoch, instance, nil
-}
-
-// OpenWrites lets applications in.
-func (s *Server) OpenWrites(ctx context.Context) error {
-	d, err := s.words(ctx)
-	if err != nil {
-		return err
-	}
-	if d.flavor == MySQL {
-		return s.exec(ctx, "SET GLOBAL read_only = OFF", "SET GLOBAL offline_mode = OFF")
-	}
-	return s.exec(ctx, "SET GLOBAL read_only = 0")
-}
-
-// CloseWrites refuses every write from now on. nil means that the server's statement has returned, so no commit is under
-// way any more; on an error nothing is known, and the server may still be open.
-func (s *Server) CloseWrites(ctx context.Context) error {
-	d, err := s.words(ctx)
-	if err != nil {
-		return err
-	}
-	var id int64
-	conn, err := s.control.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("connect: %w", explain(err))
-	}
-	defer func() { _ = conn.Close() }() // back to the pool
-	if err := conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id); err != nil {
-		return fmt.Errorf("connection id: %w", err)
-	}
-	statements := []string{fmt.Sprintf("SET SESSION lock_wait_timeout = %d", lockWait), "SET GLOBAL super_read_only = ON"}
-	if d.flavor == MariaDB {
-		statements = []string{fmt.Sprintf("SET STATEMENT max_statement_time = %d FOR SET GLOBAL read_only = 1", lockWait)}
-	}
-	for _, q := range statements {
-		if _, err := conn.ExecContext(ctx, q); err != nil {
-			s.stop(id)
-			return fmt.Errorf("%s: %w", q, explain(err))
-		}
-	}
-	return nil
-}
-
-// stop ends a session whose statement goes on although nobody waits for it.
-func (s *Server) stop(id int64) {
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer cancel()
-	if _, err := s.rescue.ExecContext(ctx, fmt.Sprintf("KILL %d", id)); err != nil && number(err) != 1094 {
-		s.cfg.Logger.Warn("end a stray statement", "err", err)
-	}
-}
-
-// CutClients ends every session of others than baton, replication and the server itself, so that clients connect anew
-// and look the primary's name up again.
-func (s *Server) CutClients(ctx context.Context) error {
-	sessions, err := table(ctx, s.control, "SELECT ID, USER, COMMAND FROM information_schema.PROCESSLIST")
-	if err != nil {
-		return fmt.Errorf("list sessions: %w", explain(err))
-	}
-	var errs []error
-	for _, p := range sessions {
-		switch {
-		case p["USER"] == s.cfg.User, p["USER"] == "system user", p["USER"] == "event_scheduler", p["USER"] == "unauthenticated user":
-		case p["COMMAND"] == "Binlog Dump", p["COMMAND"] == "Binlog Dump GTID", p["COMMAND"] == "Daemon", p["COMMAND"] == "Slave_IO", p["COMMAND"] == "Slave_SQL", p["COMMAND"] == "Slave_worker":
-		default:
-			if _, err := s.control.ExecContext(ctx, "KILL "+p["ID"]); err != nil && number(err) != 1094 {
-				errs = append(errs, fmt.Errorf("end session %s of %s: %w", p["ID"], p["USER"], err))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Canary commits one small row through the whole write path.
-func (s *Server) Canary(ctx context.Context, instance string) error {
-	_, err := s.canary.ExecContext(ctx, "INSERT INTO baton.canary (instance, n) VALUES (?, 1) ON DUPLICATE KEY UPDATE n = n + 1", instance)
-	if err != nil {
-		return fmt.Errorf("write baton.canary: %w", explain(err))
-	}
-	return nil
-}
-
-// CommitsWaitForAcks counts the sessions whose commit waits for acknowledgements.
-func (s *Server) CommitsWaitForAcks(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
-	defer cancel()
-	var n int
-	err := s.rescue.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for semi-sync ACK%'").Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("list sessions: %w", explain(err))
-	}
-	return n, nil
 }

@@ -2,232 +2,208 @@ package mysqld
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// ReceiverState is what the thread does that receives from the source.
+// Status is what a server says of itself at one moment. It is a copy and may be kept.
+type Status struct {
+	Flavor  Flavor
+	Version string
+	// UUID is server_uuid on MySQL. It is empty on MariaDB, whose server_uid is the same for all servers of one host that
+	// use one port number: ServerID tells them apart.
+	UUID     string
+	ServerID uint32
+	// ReadOnly says that applications cannot write: read_only or super_read_only is set. It is an observation and no
+	// fence: the variable reads ON already while the statement that sets it still waits, and writes go on. Only a
+	// CloseWrites that returned nil is a fence.
+	ReadOnly bool
+	// Offline is MySQL's offline_mode: applications cannot log in.
+	Offline bool
+	// Executed is what is committed here, Received what replication brought here, committed or not. Received is what the
+	// server still knows: it forgets it with the source.
+	Executed, Received GTIDSet
+	// Replication is nil on a server that is not set to follow anybody.
+	Replication *Replication
+	SemiSync    SemiSync
+}
+
+// Position is everything this server holds, committed or not: what counts in an election.
+func (st Status) Position() GTIDSet { return st.Received.Union(st.Executed) }
+
+// Replication is how a server follows its source.
+type Replication struct {
+	SourceHost string
+	SourcePort uint16
+	SourceUser string
+	Receiver   ReceiverState
+	Applier    bool // it runs
+	// The errors by which the two stopped or cannot go on; empty and 0 without one.
+	ReceiverError, ApplierError             string
+	ReceiverErrorNumber, ApplierErrorNumber int
+	// Channels is how many sources are set; with more than 1 every verb refuses.
+	Channels int
+	// Heard changes whenever an event or a heartbeat was received. It means nothing else.
+	Heard string
+	// LagSeconds is the server's own guess, nil when it has none. Nothing that has to be right may depend on it.
+	LagSeconds *int
+	// Delay is by how many seconds applying is held back on purpose.
+	Delay int
+	// SemiSyncActive says that this replica acknowledges what it receives.
+	SemiSyncActive bool
+
+	channel      string
+	autoPosition bool
+}
+
+// ReceiverState is what the thread does that fetches events.
 type ReceiverState string
 
-// The states of a receiver. A connecting one is not stopped: it may be connected the next moment.
+// The states of a receiver. A connecting one is not stopped: it may go on at any moment.
 const (
 	ReceiverStopped    ReceiverState = "stopped"
 	ReceiverConnecting ReceiverState = "connecting"
 	ReceiverRunning    ReceiverState = "running"
 )
 
-// Status is what a server says of itself in one round.
-type Status struct {
-	Flavor   Flavor
-	Version  string
-	UUID     string // server_uuid; empty on MariaDB, which tells servers apart by ServerID
-	ServerID uint32
-	// ReadOnly says that accounts of applications cannot write. What it says while a SET that closes the server is
-	// under way means nothing: only the statement's return does.
-	ReadOnly bool
-	Offline  bool // MySQL: offline_mode
-	// Executed is what has been committed here, Received what has arrived from a source, applied or not. On MariaDB
-	// both include gtid_binlog_state.
-	Executed, Received GTIDSet
-	Replication        *Replication // nil when the server is not set up as a replica
-	SemiSync           SemiSync
-}
-
-// Position is everything this server holds: received or executed.
-func (st Status) Position() GTIDSet { return st.Executed.Union(st.Received) }
-
-// Replication is how a server follows its source.
-type Replication struct {
-	SourceHost    string
-	SourcePort    uint16
-	Receiver      ReceiverState
-	Applier       bool
-	ReceiverError string
-	ApplierError  string
-	Channels      int // more than one: several sources
-	// Heard changes with every event or heartbeat that arrives.
-	Heard string
-	// LagSeconds is the server's own estimate, nil when it has none. Never used for safety.
-	LagSeconds *int
-	Delay      int // seconds by which the applier is held back on purpose
-}
-
-// SemiSync is the state of semi-synchronous replication.
+// SemiSync is how commits wait for replicas.
 type SemiSync struct {
 	SourceEnabled, ReplicaEnabled bool
-	K                             int // acknowledgements the source waits for
+	// SourceWaits says that commits do wait: enabled, and not given up after a timeout.
+	SourceWaits bool
+	// K is how many acknowledgements a commit waits for; MariaDB knows only 1.
+	K int
+	// ConnectedAckers is how many replicas that acknowledge are connected.
+	ConnectedAckers int
+	// Waiting is how many commits wait at this moment; those that a group commit waits for together count once.
+	Waiting       int
+	WaitPoint     string
+	Timeout       time.Duration // the longest possible one where the server's is longer
+	WaitNoReplica bool          // commits wait also while no replica is connected
 }
 
-// Status asks the server. It is cheap enough to be asked ten times a second.
+// Status asks the server in three short questions on a connection of its own, within Config.ProbeTimeout. It answers while
+// commits wait and while a disk is full; a server that hangs makes it fail by the timeout.
 func (s *Server) Status(ctx context.Context) (Status, error) {
-	d, err := s.words(ctx)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ProbeTimeout)
+	defer cancel()
+	var st Status
+	ask := func(c *session) (err error) { st, err = c.status(ctx); return err }
+	err := s.session(ctx, s.probe, ask)
+	if code(err) == errUnknownVariable {
+		s.forget() // a plugin was loaded or taken away
+		err = s.session(ctx, s.probe, ask)
+	}
+	if err != nil {
+		return Status{}, fmt.Errorf("status: %w", err)
+	}
+	return st, nil
+}
+
+func (c *session) status(ctx context.Context) (Status, error) {
+	// Received is read after Executed: what moves from one to the other in between is in the union either way.
+	r, err := c.one(ctx, c.state)
 	if err != nil {
 		return Status{}, err
 	}
-	st, err := status(ctx, s.probe, d)
+	counters, err := c.settings(ctx, c.counters)
 	if err != nil {
-		s.forget()
-		return Status{}, fmt.Errorf("read status: %w", explain(err))
+		return Status{}, err
+	}
+	st := Status{
+		Flavor: c.flavor, Version: c.version, UUID: r["uuid"], ReadOnly: r.on("read_only"), Offline: r.on("offline"),
+		SemiSync: semiSync(r, counters),
+	}
+	id, err := strconv.ParseUint(r["server_id"], 10, 32)
+	if err != nil {
+		return Status{}, fmt.Errorf("server id %q: %w", r["server_id"], err)
+	}
+	st.ServerID = uint32(id)
+	if st.Executed, err = c.executed(r); err != nil {
+		return Status{}, err
+	}
+	if st.Replication, st.Received, err = c.follows(ctx); err != nil {
+		return Status{}, err
+	}
+	if st.Replication != nil {
+		st.Replication.Heard += " " + r["beats"]
+		st.Replication.SemiSyncActive = counters.on("rpl_semi_sync_replica_status")
 	}
 	return st, nil
 }
 
-func status(ctx context.Context, db *sql.DB, d *dialect) (Status, error) {
-	st := Status{Flavor: d.flavor, Version: d.version}
-	read := st.readMySQL
-	if d.flavor == MariaDB {
-		read = st.readMariaDB
+func semiSync(r, counters row) SemiSync {
+	const prefix = "rpl_semi_sync_"
+	out := SemiSync{
+		SourceEnabled: r.on(prefix + "source_enabled"), ReplicaEnabled: r.on(prefix + "replica_enabled"),
+		SourceWaits: counters.on(prefix + "source_status"), ConnectedAckers: counters.number(prefix + "source_clients"),
+		Waiting: counters.number(prefix + "source_wait_sessions"), WaitPoint: r[prefix+"source_wait_point"],
+		WaitNoReplica: r.on(prefix + "source_wait_no_replica"), K: max(1, r.number(prefix+"source_wait_for_replica_count")),
 	}
-	if err := read(ctx, db, d); err != nil {
-		return st, err
+	const longest = int64(1<<63-1) / int64(time.Millisecond)
+	ms, err := strconv.ParseUint(r[prefix+"source_timeout"], 10, 64)
+	if err == nil {
+		out.Timeout = time.Duration(min(ms, uint64(longest))) * time.Millisecond
 	}
-	channels, err := table(ctx, db, d.status)
+	return out
+}
+
+// executed is the set committed on the server that the row describes.
+func (c *session) executed(r row) (GTIDSet, error) {
+	done, err := ParseGTIDSet(c.flavor, r["executed"])
 	if err != nil {
-		return st, err
+		return GTIDSet{}, err
 	}
-	if len(channels) > 0 {
-		if err := st.readReplication(channels, d); err != nil {
-			return st, err
+	applied, err := ParseGTIDSet(c.flavor, r["applied"])
+	if err != nil {
+		return GTIDSet{}, err
+	}
+	return done.Union(applied), nil
+}
+
+// follows reads whom the server follows, and what it has received.
+func (c *session) follows(ctx context.Context) (*Replication, GTIDSet, error) {
+	channels, err := c.rows(ctx, c.replication)
+	if err != nil || len(channels) == 0 {
+		return nil, GTIDSet{}, err
+	}
+	var received GTIDSet
+	for _, r := range channels {
+		text := r["Retrieved_Gtid_Set"]
+		if c.flavor == MariaDB {
+			text = r["Gtid_IO_Pos"]
 		}
-	}
-	if d.flavor == MySQL && st.Replication != nil {
-		heard, err := table(ctx, db, "SELECT COUNT_RECEIVED_HEARTBEATS, LAST_HEARTBEAT_TIMESTAMP FROM performance_schema.replication_connection_status")
+		set, err := ParseGTIDSet(c.flavor, text)
 		if err != nil {
-			return st, err
+			return nil, GTIDSet{}, fmt.Errorf("received: %w", err)
 		}
-		for _, h := range heard {
-			st.Replication.Heard += " " + h["COUNT_RECEIVED_HEARTBEATS"] + " " + h["LAST_HEARTBEAT_TIMESTAMP"]
-		}
+		received = received.Union(set)
 	}
-	return st, nil
+	out := replication(channels[0])
+	out.Channels = len(channels)
+	return &out, received, nil
 }
 
-// semiSyncColumns selects the switches of semi-sync, or their absence.
-func semiSyncColumns(d *dialect) string {
-	columns := "0, 0"
-	if d.hasSemiSync() == nil {
-		columns = "@@global." + d.source + "_enabled, @@global." + d.replica + "_enabled"
+func replication(r row) Replication {
+	out := Replication{
+		SourceHost: r["Source_Host"], SourcePort: uint16(r.number("Source_Port")), SourceUser: r["Source_User"],
+		Receiver: ReceiverConnecting, Applier: r.on("Replica_SQL_Running"),
+		ReceiverError: r["Last_IO_Error"], ReceiverErrorNumber: r.number("Last_IO_Errno"),
+		ApplierError: r["Last_SQL_Error"], ApplierErrorNumber: r.number("Last_SQL_Errno"),
+		Heard: strings.Join([]string{r["Source_Log_File"], r["Read_Source_Log_Pos"], r["Relay_Log_Space"], r["Replica_received_heartbeats"]}, " "),
+		Delay: r.number("SQL_Delay"), channel: r["Channel_Name"] + r["Connection_name"],
+		autoPosition: r.on("Auto_Position") || r["Using_Gtid"] == "Slave_Pos" || r["Using_Gtid"] == "Replica_Pos",
 	}
-	if k := d.ackCount(); k != "" && d.source != "" {
-		return columns + ", @@global." + k
-	}
-	return columns + ", 1"
-}
-
-func (st *Status) readMySQL(ctx context.Context, db *sql.DB, d *dialect) error {
-	var super, read bool
-	var executed string
-	row := db.QueryRowContext(ctx, "SELECT @@server_uuid, @@server_id, @@global.super_read_only, @@global.read_only, @@global.offline_mode, @@global.gtid_executed, "+semiSyncColumns(d))
-	if err := row.Scan(&st.UUID, &st.ServerID, &super, &read, &st.Offline, &executed,
-		&st.SemiSync.SourceEnabled, &st.SemiSync.ReplicaEnabled, &st.SemiSync.K); err != nil {
-		return err
-	}
-	st.ReadOnly = super || read
-	var err error
-	st.Executed, err = ParseGTIDSet(MySQL, executed)
-	return err
-}
-
-func (st *Status) readMariaDB(ctx context.Context, db *sql.DB, d *dialect) error {
-	var state, applied string
-	row := db.QueryRowContext(ctx, "SELECT @@server_id, @@global.read_only, @@global.gtid_binlog_state, @@global.gtid_slave_pos, "+semiSyncColumns(d))
-	if err := row.Scan(&st.ServerID, &st.ReadOnly, &state, &applied,
-		&st.SemiSync.SourceEnabled, &st.SemiSync.ReplicaEnabled, &st.SemiSync.K); err != nil {
-		return err
-	}
-	own, err := ParseGTIDSet(MariaDB, state)
-	if err != nil {
-		return err
-	}
-	slave, err := ParseGTIDSet(MariaDB, applied)
-	if err != nil {
-		return err
-	}
-	st.Executed = own.Union(slave)
-	st.Received = st.Executed
-	return nil
-}
-
-// readReplication reads by name: columns come and go between versions, and are called two ways.
-func (st *Status) readReplication(channels []map[string]string, d *dialect) error {
-	c := channels[0]
-	get := func(names ...string) string {
-		for _, n := range names {
-			if v, ok := c[n]; ok {
-				return v
-			}
-		}
-		return ""
-	}
-	r := &Replication{
-		SourceHost:    get("Source_Host", "Master_Host"),
-		Receiver:      receiver(get("Replica_IO_Running", "Slave_IO_Running")),
-		Applier:       get("Replica_SQL_Running", "Slave_SQL_Running") == "Yes",
-		ReceiverError: get("Last_IO_Error"),
-		ApplierError:  get("Last_SQL_Error"),
-		Channels:      len(channels),
-	}
-	if r.SourceHost == "" {
-		return nil // never set up, or RESET
-	}
-	port, err := strconv.ParseUint(get("Source_Port", "Master_Port"), 10, 16)
-	if err != nil {
-		return fmt.Errorf("port of the source: %w", err)
-	}
-	r.SourcePort = uint16(port)
-	if lag, err := strconv.Atoi(get("Seconds_Behind_Source", "Seconds_Behind_Master")); err == nil {
-		r.LagSeconds = &lag
-	}
-	r.Delay, _ = strconv.Atoi(get("SQL_Delay")) // absent: none
-	r.Heard = strings.Join([]string{get("Source_Log_File", "Master_Log_File"), get("Read_Source_Log_Pos", "Read_Master_Log_Pos"),
-		get("Slave_received_heartbeats"), get("Retrieved_Gtid_Set", "Gtid_IO_Pos")}, " ")
-	received, err := ParseGTIDSet(d.flavor, get("Retrieved_Gtid_Set", "Gtid_IO_Pos"))
-	if err != nil {
-		return fmt.Errorf("received set: %w", err)
-	}
-	st.Received = st.Received.Union(received)
-	st.Replication = r
-	return nil
-}
-
-func receiver(running string) ReceiverState {
-	switch running {
+	switch r["Replica_IO_Running"] {
 	case "Yes":
-		return ReceiverRunning
+		out.Receiver = ReceiverRunning
 	case "No":
-		return ReceiverStopped
+		out.Receiver = ReceiverStopped
 	}
-	return ReceiverConnecting
-}
-
-// table reads all rows of a query as text by column name; NULL is the empty text.
-func table(ctx context.Context, db *sql.DB, query string) ([]map[string]string, error) {
-	rows, err := db.QueryContext(ctx, query)
-	if err != nil {
-		return nil, err
+	if n, err := strconv.Atoi(r["Seconds_Behind_Source"]); err == nil {
+		out.LagSeconds = &n
 	}
-	defer func() { _ = rows.Close() }() // Err is checked
-	names, err := rows.Columns()
-	if err != nil {
-		return nil, err
-	}
-	var all []map[string]string
-	for rows.Next() {
-		values := make([]sql.NullString, len(names))
-		into := make([]any, len(names))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			return nil, err
-		}
-		row := make(map[string]string, len(names))
-		for i, n := range names {
-			row[n] = values[i].String
-		}
-		all = append(all, row)
-	}
-	return all, rows.Err()
+	return out
 }

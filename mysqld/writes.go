@@ -1,0 +1,118 @@
+package mysqld
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// OpenWrites lets applications log in and write.
+func (s *Server) OpenWrites(ctx context.Context) error {
+	return s.on(ctx, s.control, "open writes", func(ctx context.Context, c *session) error { return c.do(ctx, c.open) })
+}
+
+// CloseWrites refuses writes to everybody on MySQL, to all but READ ONLY ADMIN on MariaDB. nil means that no commit is
+// under way and none can come, and is the only proof of it. It fails within about a second, or when ctx ends, while a
+// commit waits for acknowledgements; the server stays open then.
+func (s *Server) CloseWrites(ctx context.Context) error {
+	return s.on(ctx, s.control, "close writes", s.closeWrites)
+}
+
+// closing is how long the server may take to refuse writes; MySQL counts in whole seconds.
+const closing = time.Second
+
+func (s *Server) closeWrites(ctx context.Context, c *session) error {
+	text := c.close
+	if c.flavor == MariaDB {
+		limit := closing
+		if deadline, ok := ctx.Deadline(); ok {
+			limit = max(time.Millisecond, min(limit, time.Until(deadline)))
+		}
+		text = fmt.Sprintf(text, strconv.FormatFloat(limit.Seconds(), 'f', 3, 64))
+	}
+	id, err := c.id(ctx)
+	if err != nil {
+		return err
+	}
+	err = c.do(ctx, text)
+	if err != nil && ctx.Err() != nil {
+		// The server goes on with the statement and might close much later, when it has been opened again.
+		err = errors.Join(err, s.cancelStatement(ctx, id))
+	}
+	return err
+}
+
+func (c *session) id(ctx context.Context) (string, error) {
+	r, err := c.one(ctx, textSelf)
+	return r["id"], err
+}
+
+// cancelStatement ends what a session that was given up is still doing, after the context of its caller has ended.
+func (s *Server) cancelStatement(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ProbeTimeout)
+	defer cancel()
+	err := s.session(ctx, s.side, func(c *session) error { return c.kill(ctx, id) })
+	if err != nil {
+		return fmt.Errorf("end the statement left behind: %w", err)
+	}
+	return nil
+}
+
+// kill ends a session; one that is gone already is fine.
+func (c *session) kill(ctx context.Context, id string) error {
+	if err := c.do(ctx, "KILL "+id); err != nil && code(err) != errUnknownThread {
+		return err
+	}
+	return nil
+}
+
+// CutClients ends every session but those of replication, of the server itself and of baton's own account, so that
+// applications look the name up again. Sessions that log in meanwhile are not ended. A commit that waits for
+// acknowledgements cannot be answered with OK afterwards: on MySQL its connection is closed and it waits on, on MariaDB
+// it is committed here.
+func (s *Server) CutClients(ctx context.Context) error {
+	return s.on(ctx, s.side, "cut clients", func(ctx context.Context, c *session) error {
+		all, err := c.rows(ctx, textSessions)
+		if err != nil {
+			return err
+		}
+		for _, r := range all {
+			if spared(r, s.cfg.User) {
+				continue
+			}
+			if err := c.kill(ctx, r["Id"]); err != nil {
+				return fmt.Errorf("session %s of %s: %w", r["Id"], r["User"], err)
+			}
+		}
+		return nil
+	})
+}
+
+func spared(r row, own string) bool {
+	switch r["User"] {
+	case own, "system user", "event_scheduler":
+		return true
+	}
+	command := r["Command"]
+	return command == "Daemon" || command == "Killed" || strings.HasPrefix(command, "Binlog Dump")
+}
+
+// CommitsWaitForAcks counts the commits that wait for acknowledgements now, on a connection that no commit of ours uses.
+// Those that a group commit waits for together count once. 0 with a canary that hangs means that the server is stuck and
+// not lonely.
+func (s *Server) CommitsWaitForAcks(ctx context.Context) (int, error) {
+	var n int
+	err := s.on(ctx, s.side, "count waiting commits", func(ctx context.Context, c *session) (err error) {
+		n, err = c.waiting(ctx)
+		return err
+	})
+	return n, err
+}
+
+func (c *session) waiting(ctx context.Context) (int, error) {
+	r, err := c.settings(ctx, c.waiters)
+	return r.number("rpl_semi_sync_source_wait_sessions"), err
+}

@@ -17,7 +17,7 @@ import (
 //	 4  kind                24  link: the check of the frame before, which chains frames and segments together
 //	 5  flags               28  check: CRC32C of bytes 0 to 27
 //	 6  zero                32  payload, padded with zeros to a multiple of 8
-//	 8  payload length       .. trailer "btf1-end"
+//	 8  payload length       .. trailer "btf-end\n"
 //	12  CRC32C of the payload
 //
 // Frames start at multiples of 8 and begin and end with bytes that are not zero. So, in a file that was all zeros before,
@@ -27,7 +27,7 @@ const (
 	frameHeader  = 32
 	frameAlign   = 8
 	frameMagic   = "btf1"
-	frameTrailer = "btf1-end"
+	frameTrailer = "btf-end\n"
 	sectorSize   = 512
 )
 

@@ -14,6 +14,9 @@ import (
 // ErrConflict is returned by AddVoter and AddNonvoter for an id or an address that another member has.
 var ErrConflict = errors.New("conflicts with a member")
 
+// ErrNoSuccessor is returned by TransferLeadership when this server still leads.
+var ErrNoSuccessor = errors.New("no successor")
+
 // Peer is one member of the cluster as this server knows it, itself included.
 type Peer struct {
 	Server
@@ -86,30 +89,38 @@ func (r *Replica) Remove(ctx context.Context, id registry.NodeID) error {
 	return nil
 }
 
-// TransferLeadership makes another voter lead, one that answered its last call if there is any. It returns nil when this
-// server does not lead any more.
+// TransferLeadership makes another voter lead, one that answered its last call. It returns nil when this server does not
+// lead any more.
 func (r *Replica) TransferLeadership(ctx context.Context) error {
-	err := r.await(ctx, func() error {
-		failed := errors.New("no other voter answers")
-		for _, s := range r.voters() {
-			if s.ID == hraft.ServerID(r.config.ID) || r.transport.isLost(s.ID) {
-				continue
-			}
-			err := r.raft.LeadershipTransferToServer(s.ID, s.Address).Error()
-			if err == nil {
-				return nil
-			}
-			if errors.Is(err, hraft.ErrNotLeader) {
-				return ErrNotLeader
-			}
-			if failed = err; ctx.Err() != nil {
-				break
-			}
-		}
-		return failed
-	})
-	if err != nil {
-		return fmt.Errorf("transfer leadership: %w", err)
+	if r.raft.State() != hraft.Leader {
+		return fmt.Errorf("transfer leadership: %w", ErrNotLeader)
 	}
-	return nil
+	for _, s := range r.voters() {
+		if s.ID == hraft.ServerID(r.config.ID) || r.transport.isLost(s.ID) {
+			continue
+		}
+		// The future is not waited for: it has no answer when the vendor stops with the request in its queue.
+		r.raft.LeadershipTransferToServer(s.ID, s.Address)
+		if r.waitForSuccessor(ctx) {
+			return nil
+		}
+	}
+	return fmt.Errorf("transfer leadership: %w: no other voter that answers took over", ErrNoSuccessor)
+}
+
+// waitForSuccessor waits until this server does not lead, for as long as the vendor tries.
+func (r *Replica) waitForSuccessor(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*r.config.Timing.Election)
+	defer cancel()
+	for {
+		changed := r.LeadershipChanged()
+		if r.raft.State() != hraft.Leader {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }

@@ -98,7 +98,17 @@ func (r *Replica) Propose(ctx context.Context, c registry.Command) (registry.Ind
 // then as new as any read that began earlier, anywhere. It goes through the log, because the vendor's VerifyLeader accepts
 // answers to heartbeats sent before the question and was measured stale under pauses.
 func (r *Replica) Barrier(ctx context.Context) error {
-	err := r.await(ctx, func() error { return ours(r.raft.Barrier(remaining(ctx)).Error()) })
+	err := r.await(ctx, func() error {
+		if err := r.raft.Barrier(remaining(ctx)).Error(); err != nil {
+			return ours(err)
+		}
+		select {
+		case <-r.broken: // the machine may have halted before the barrier
+			return ErrClosed
+		default:
+			return nil
+		}
+	})
 	if err != nil {
 		return fmt.Errorf("barrier: %w", err)
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,6 +12,7 @@ import (
 
 	hraft "github.com/hashicorp/raft"
 
+	"github.com/baton-db/baton/raft/raftlog"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -24,6 +23,14 @@ var ErrNotLeader = errors.New("not the leader")
 // carry their epoch, so proposing again is safe.
 var ErrUncertain = errors.New("outcome unknown")
 
+// ErrDamaged, ErrForeign, ErrNewer and ErrLocked are wrapped by errors of Open about a directory that cannot be used.
+var (
+	ErrDamaged = raftlog.ErrDamaged
+	ErrForeign = raftlog.ErrForeign
+	ErrNewer   = raftlog.ErrNewer
+	ErrLocked  = raftlog.ErrLocked
+)
+
 // ErrClosed is returned after Close and after the replica has failed.
 var ErrClosed = errors.New("replica is closed")
 
@@ -31,12 +38,14 @@ var ErrClosed = errors.New("replica is closed")
 // goroutine.
 type Replica struct {
 	config    Config
-	store     *store
+	store     *raftlog.Store
 	machine   *machine
 	feed      *registry.Feed
 	streams   *streams
 	transport *transport
 	raft      *hraft.Raft
+	// end shuts the vendor down, once: only its first future waits for the goroutines.
+	end func() hraft.Future
 
 	notify   chan bool              // the vendor tells here whether it leads
 	observed chan hraft.Observation // and here who does
@@ -63,7 +72,7 @@ func Open(c Config, stream StreamLayer) (*Replica, error) {
 }
 
 // open is Open with faults of the disk.
-func open(c Config, stream StreamLayer, wrap func(file) file) (*Replica, error) {
+func open(c Config, stream StreamLayer, wrap func(raftlog.File) raftlog.File) (*Replica, error) {
 	c = c.withDefaults()
 	if err := c.Validate(); err != nil {
 		return nil, errors.Join(err, stream.Close())
@@ -78,7 +87,7 @@ func open(c Config, stream StreamLayer, wrap func(file) file) (*Replica, error) 
 		return nil, errors.Join(remedy(c, err), r.streams.Close())
 	}
 	if err := r.start(); err != nil {
-		return nil, errors.Join(remedy(c, err), r.streams.Close(), r.store.close())
+		return nil, errors.Join(remedy(c, err), r.streams.Close(), r.store.Close())
 	}
 	r.watch.Go(r.run)
 	return r, nil
@@ -98,20 +107,18 @@ func remedy(c Config, err error) error {
 	return fmt.Errorf("open raft state in %s: %w", c.Dir, err)
 }
 
-func (r *Replica) openStore(wrap func(file) file) error {
+func (r *Replica) openStore(wrap func(raftlog.File) raftlog.File) error {
 	if err := os.MkdirAll(r.config.Dir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
 	}
-	s, err := openStore(storeConfig{
-		dir: r.config.Dir, cluster: r.config.Cluster, node: r.config.ID, wrap: wrap, log: r.config.Logger,
+	s, err := raftlog.Open(raftlog.Config{
+		Dir: r.config.Dir, Cluster: string(r.config.Cluster), Node: string(r.config.ID), Wrap: wrap, Log: r.config.Logger,
 	})
 	if err != nil {
 		return err
 	}
 	r.store = s
-	r.machine.restored = func(i registry.Index) {
-		s.birth.raise(func(c *certificate) { c.Snapshot = max(c.Snapshot, uint64(i)) })
-	}
+	r.machine.restored = func(i registry.Index) { s.SawSnapshot(uint64(i)) }
 	return nil
 }
 
@@ -119,15 +126,15 @@ func (r *Replica) openStore(wrap func(file) file) error {
 func (r *Replica) start() error {
 	snapshots, err := hraft.NewFileSnapshotStoreWithLogger(r.config.Dir, 2, newBridge(r.config.Logger))
 	if err != nil {
-		return fmt.Errorf("open snapshots in %s: %w", filepath.Join(r.config.Dir, snapshotsName), err)
+		return fmt.Errorf("open snapshots below %s: %w", r.config.Dir, err)
 	}
 	if err := r.recover(snapshots); err != nil {
 		return err
 	}
-	r.transport = newTransport(r.config, r.streams, func() bool { return r.store.stalled() > r.config.Timing.Stall })
+	r.transport = newTransport(r.config, r.streams, func() bool { return r.store.Stalled() > r.config.Timing.Stall })
 	vendor := r.config.vendor(r.notify)
 	err = r.bootstrap(vendor, snapshots)
-	logs := &haltingStore{store: r.store}
+	logs := &haltingStore{Store: r.store}
 	if err == nil {
 		err = notPanicking(func() error {
 			r.raft, err = hraft.NewRaft(vendor, r.machine, logs, logs, snapshots, r.transport)
@@ -138,6 +145,7 @@ func (r *Replica) start() error {
 		return errors.Join(fmt.Errorf("start raft: %w", err), r.transport.Close())
 	}
 	logs.running.Store(true)
+	r.end = sync.OnceValue(func() hraft.Future { return r.raft.Shutdown() })
 	reigns := func(term uint64) bool { return r.raft.State() == hraft.Leader && r.raft.CurrentTerm() == term }
 	r.transport.reigns.Store(&reigns)
 	r.raft.RegisterObserver(hraft.NewObserver(r.observed, false, func(o *hraft.Observation) bool {
@@ -168,13 +176,13 @@ func (r *Replica) recover(snapshots hraft.SnapshotStore) error {
 		}
 		r.config.Logger.Warn("a snapshot is not readable, trying the one before", "snapshot", meta.ID, "error", err)
 	}
-	first, err := r.store.checkSnapshot(newest)
+	first, err := r.store.CheckSnapshot(newest)
 	if err != nil {
 		return err
 	}
 	r.machine.applied = max(r.machine.applied, newest)
 	var batch []*hraft.Log
-	for i := max(first, newest+1); i <= r.store.committed(); i++ {
+	for i := max(first, newest+1); i <= r.store.Committed(); i++ {
 		var l hraft.Log
 		if err := r.store.GetLog(i, &l); err != nil {
 			return err
@@ -183,25 +191,6 @@ func (r *Replica) recover(snapshots hraft.SnapshotStore) error {
 	}
 	r.machine.ApplyBatch(batch)
 	return r.machine.halted
-}
-
-// checkSnapshot reports whether the log continues a snapshot that ends at index newest, 0 for none. It returns the index
-// of the first entry.
-func (s *store) checkSnapshot(newest uint64) (first uint64, err error) {
-	first, err = s.FirstIndex()
-	if err != nil {
-		return 0, err
-	}
-	if first > newest+1 {
-		return 0, fmt.Errorf("the log begins at %d but the newest readable snapshot ends at %d: %w", first, newest, ErrDamaged)
-	}
-	found := s.birth.have
-	found.Snapshot = newest
-	if err := found.below(s.birth.have); err != nil {
-		return 0, err
-	}
-	s.birth.raise(func(c *certificate) { c.Snapshot = max(c.Snapshot, newest) })
-	return first, nil
 }
 
 // bootstrap writes the first configuration into an empty directory.
@@ -227,22 +216,26 @@ func notPanicking(f func() error) (err error) {
 // The main loop's deferred calls give up leadership, the watch shuts the rest down and Failed tells the agent, which ends
 // the process in order. A panic would take the process down in the middle of everything.
 type haltingStore struct {
-	*store
+	*raftlog.Store
 	running atomic.Bool
 }
 
 func (h *haltingStore) check(err error) error {
-	if err != nil && h.running.Load() && h.failure() != nil {
+	if err != nil && h.running.Load() && h.Failure() != nil {
 		runtime.Goexit()
 	}
 	return err
 }
 
 // GetLog reads an entry.
-func (h *haltingStore) GetLog(index uint64, l *hraft.Log) error { return h.check(h.store.GetLog(index, l)) }
+func (h *haltingStore) GetLog(index uint64, l *hraft.Log) error {
+	return h.check(h.Store.GetLog(index, l))
+}
 
 // SetUint64 makes a stable number durable.
-func (h *haltingStore) SetUint64(key []byte, v uint64) error { return h.check(h.store.SetUint64(key, v)) }
+func (h *haltingStore) SetUint64(key []byte, v uint64) error {
+	return h.check(h.Store.SetUint64(key, v))
+}
 
 // State is the newest state that this server knows to be committed, never nil.
 func (r *Replica) State() *registry.State { return r.feed.State() }
@@ -297,13 +290,13 @@ func (r *Replica) Close(ctx context.Context) error {
 }
 
 func (r *Replica) shutdown() error {
-	stopped := r.raft.Shutdown()
+	stopped := r.end()
 	err := r.transport.Close()
 	r.transport.CloseStreams()
 	err = errors.Join(err, stopped.Error())
 	close(r.stop)
 	r.calls.Wait()
-	return errors.Join(err, r.store.close())
+	return errors.Join(err, r.store.Close())
 }
 
 // Stats are numbers about a server for people and metrics.
@@ -327,12 +320,10 @@ func (r *Replica) Stats() Stats {
 	s := Stats{
 		Role: r.raft.State().String(), Term: r.raft.CurrentTerm(), LastIndex: r.raft.LastIndex(),
 		CommitIndex: r.raft.CommitIndex(), AppliedIndex: r.raft.AppliedIndex(), FirstIndex: first,
-		LogBytes: r.store.size(), Stalled: r.store.stalled(),
+		LogBytes: r.store.Size(), Stalled: r.store.Stalled(),
 	}
 	if last := r.raft.LastContact(); s.Role != hraft.Leader.String() && !last.IsZero() {
 		s.SinceContact = time.Since(last)
 	}
 	return s
 }
-
-var _ io.Closer = (*streams)(nil)

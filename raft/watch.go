@@ -1,7 +1,6 @@
 package raft
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -22,7 +21,7 @@ const logLimit = 48 << 20
 func (r *Replica) run() {
 	tick := time.NewTicker(r.config.Timing.Stall / 4)
 	defer tick.Stop()
-	disk := r.store.failed
+	disk := r.store.Failed()
 	broken := r.broken
 	var warned, compacting bool
 	compacted := make(chan struct{}, 1)
@@ -36,15 +35,15 @@ func (r *Replica) run() {
 			r.announce()
 		case <-disk:
 			disk = nil
-			r.fail(r.store.failure())
+			r.fail(r.store.Failure())
 		case <-broken:
 			broken = nil
-			r.raft.Shutdown()
+			r.end()
 		case <-compacted:
 			compacting = false
 		case <-tick.C:
 			warned = r.checkDisk(warned)
-			if !compacting && r.store.size() > logLimit {
+			if !compacting && r.store.Size() > logLimit {
 				compacting = r.call(func() { r.compact(); compacted <- struct{}{} })
 			}
 		}
@@ -69,7 +68,7 @@ func (r *Replica) begin(leading bool) {
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.reign == reign {
+		if r.reign == reign && r.failure == nil {
 			r.config.Logger.Info("this server leads", "term", r.raft.CurrentTerm(), "index", r.State().Index())
 			r.setLeading(true)
 		}
@@ -111,27 +110,19 @@ func (r *Replica) Leader() (registry.NodeID, string) {
 	return registry.NodeID(id), string(addr)
 }
 
-// checkDisk looks how long the append under way takes. A leader whose disk is stalled has gone silent by itself (see
-// transport), so another is elected; here it tries to hand over in order, and when its disk has not come back after twice
-// the limit it fails, because its main loop may never. warned says whether this stall has been noticed before.
+// checkDisk looks how long the append under way takes. A leader whose disk is stalled goes silent by itself (see
+// transport), which hands over without needing its main loop, and that loop may be stuck in the write for good. When it is
+// still stuck after twice the limit, the leader fails. A server without other voters waits: nobody could do better. warned
+// says whether this stall was noticed before.
 func (r *Replica) checkDisk(warned bool) bool {
 	limit := r.config.Timing.Stall
-	stalled := r.store.stalled()
+	stalled := r.store.Stalled()
 	if stalled <= limit {
 		return false
 	}
 	leads := r.raft.State() == hraft.Leader && len(r.voters()) > 1
 	if !warned {
 		r.config.Logger.Warn("the disk under the raft log is stalled", "for", stalled, "leader", leads)
-		if leads {
-			r.call(func() {
-				ctx, cancel := context.WithTimeout(context.Background(), limit)
-				defer cancel()
-				if err := r.TransferLeadership(ctx); err != nil {
-					r.config.Logger.Warn("could not hand over from a stalled disk", "error", err)
-				}
-			})
-		}
 	}
 	if leads && stalled > 2*limit {
 		r.fail(fmt.Errorf("one append to the raft log has taken %s: %w", stalled.Round(time.Millisecond), ErrStalled))
@@ -150,6 +141,6 @@ func (r *Replica) compact() {
 		err = r.raft.Snapshot().Error()
 	}
 	if err = errors.Join(err, r.raft.ReloadConfig(usual)); err != nil && !errors.Is(err, hraft.ErrNothingNewToSnapshot) {
-		r.config.Logger.Warn("could not make the raft log smaller", "bytes", r.store.size(), "error", err)
+		r.config.Logger.Warn("could not make the raft log smaller", "bytes", r.store.Size(), "error", err)
 	}
 }

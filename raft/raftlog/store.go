@@ -1,4 +1,4 @@
-package raft
+package raftlog
 
 import (
 	"bytes"
@@ -15,21 +15,19 @@ import (
 	"time"
 
 	hraft "github.com/hashicorp/raft"
-
-	"github.com/baton-db/baton/registry"
 )
 
-// A store is the durable part of a server: its log, its term and its vote, in one chain of segments. One append is one
+// A Store is the durable part of a server: its log, its term and its vote, in one chain of segments. One append is one
 // write and one sync. It is the log store, the stable store and the commit tracking store of the vendor.
 //
 // After the first failed write or sync the store is poisoned: what the disk holds is unknown, a second sync could report
 // success for bytes that were dropped, so nothing is ever written or acknowledged again by this process.
-type store struct {
+type Store struct {
 	dir         string // of the segments
-	cluster     registry.ClusterID
-	node        registry.NodeID
+	cluster     string
+	node        string
 	segmentSize int64
-	wrap        func(file) file // tests put faults here
+	wrap        func(File) File // tests put faults here
 	log         *slog.Logger
 	lock        *os.File
 	birth       *birth
@@ -61,14 +59,16 @@ type place struct {
 	term    uint64
 }
 
-// storeConfig is what a store needs to know.
-type storeConfig struct {
-	dir         string // data directory; must exist
-	cluster     registry.ClusterID
-	node        registry.NodeID
-	segmentSize int64           // 0: defaultSegment
-	wrap        func(file) file // nil: none
-	log         *slog.Logger
+// Config is what a store needs to know.
+type Config struct {
+	Dir     string // data directory; must exist
+	Cluster string // whose directory it is, for ever
+	Node    string
+	// SegmentSize is in bytes; 0 means 4 MiB.
+	SegmentSize int64
+	// Wrap, when set, is put around every file of the log: the place for faults in tests.
+	Wrap func(File) File
+	Log  *slog.Logger
 }
 
 const defaultSegment = 4 << 20
@@ -79,28 +79,28 @@ const (
 	keyVoteTerm = "LastVoteTerm"
 )
 
-// openStore locks the directory, checks all of it and returns the store, or an error that says what is wrong. A directory
+// Open locks the directory, checks all of it and returns the store, or an error that says what is wrong. A directory
 // without a birth certificate must be empty and gets one.
-func openStore(c storeConfig) (*store, error) {
-	s := &store{
-		dir: filepath.Join(c.dir, logName), cluster: c.cluster, node: c.node,
-		segmentSize: c.segmentSize, wrap: c.wrap, log: c.log,
+func Open(c Config) (*Store, error) {
+	s := &Store{
+		dir: filepath.Join(c.Dir, logName), cluster: c.Cluster, node: c.Node,
+		segmentSize: c.SegmentSize, wrap: c.Wrap, log: c.Log,
 		failed: make(chan struct{}), stop: make(chan struct{}), started: time.Now(),
-		birth:  &birth{dir: c.dir, nudge: make(chan struct{}, 1)},
+		birth:  &birth{dir: c.Dir, nudge: make(chan struct{}, 1)},
 		stable: map[string][]byte{},
 	}
 	if s.segmentSize == 0 {
 		s.segmentSize = defaultSegment
 	}
 	if s.wrap == nil {
-		s.wrap = func(f file) file { return f }
+		s.wrap = func(f File) File { return f }
 	}
-	lock, err := lockDir(c.dir)
+	lock, err := lockDir(c.Dir)
 	if err != nil {
 		return nil, err
 	}
 	s.lock = lock
-	if err := s.load(c.dir); err != nil {
+	if err := s.load(c.Dir); err != nil {
 		s.closeFiles()
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func openStore(c storeConfig) (*store, error) {
 }
 
 // load reads the certificate and the log and compares them.
-func (s *store) load(dir string) error {
+func (s *Store) load(dir string) error {
 	b, err := os.ReadFile(filepath.Join(dir, birthName))
 	if errors.Is(err, os.ErrNotExist) {
 		err = s.bear(dir)
@@ -151,7 +151,7 @@ func (s *store) load(dir string) error {
 }
 
 // bear gives an empty directory its certificate, before anything else is in it.
-func (s *store) bear(dir string) error {
+func (s *Store) bear(dir string) error {
 	for _, name := range []string{logName, snapshotsName} {
 		inside, err := os.ReadDir(filepath.Join(dir, name))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -166,7 +166,7 @@ func (s *store) bear(dir string) error {
 }
 
 // marks are those of what is in memory.
-func (s *store) marks() certificate {
+func (s *Store) marks() certificate {
 	c := certificate{Format: formatVersion, Cluster: s.cluster, Node: s.node, LastIndex: s.last()}
 	if n := len(s.segments); n > 0 {
 		c.Segment = s.segments[n-1].seq
@@ -177,7 +177,7 @@ func (s *store) marks() certificate {
 }
 
 // loadSegment adds one segment to those in memory.
-func (s *store) loadSegment(seq uint64, newest bool) error {
+func (s *Store) loadSegment(seq uint64, newest bool) error {
 	if n := len(s.segments); n > 0 && s.segments[n-1].seq+1 != seq {
 		return fmt.Errorf("segment %d is missing: %w", s.segments[n-1].seq+1, ErrDamaged)
 	}
@@ -194,7 +194,7 @@ func (s *store) loadSegment(seq uint64, newest bool) error {
 }
 
 // replay repeats in memory what a frame did.
-func (s *store) replay(g *segment, f frame, off int64) error {
+func (s *Store) replay(g *segment, f frame, off int64) error {
 	if (f.kind == frameHead) != (off == 0) {
 		return fmt.Errorf("frame of kind %d in this place: %w", f.kind, ErrDamaged)
 	}
@@ -220,7 +220,7 @@ func (s *store) replay(g *segment, f frame, off int64) error {
 	return nil
 }
 
-func (s *store) replayEntries(g *segment, f frame, off int64) error {
+func (s *Store) replayEntries(g *segment, f frame, off int64) error {
 	at := 0
 	for at < len(f.payload) {
 		var l hraft.Log
@@ -239,7 +239,7 @@ func (s *store) replayEntries(g *segment, f frame, off int64) error {
 }
 
 // add puts the next entry into the index.
-func (s *store) add(p place, index uint64) {
+func (s *Store) add(p place, index uint64) {
 	if len(s.entries) == 0 {
 		s.first = index
 	}
@@ -248,7 +248,7 @@ func (s *store) add(p place, index uint64) {
 }
 
 // keep drops the entries above last from the index.
-func (s *store) keep(last uint64) {
+func (s *Store) keep(last uint64) {
 	if last < s.first {
 		s.entries = nil
 		return
@@ -257,7 +257,7 @@ func (s *store) keep(last uint64) {
 }
 
 // last is the index of the last entry, 0 when there is none.
-func (s *store) last() uint64 {
+func (s *Store) last() uint64 {
 	if len(s.entries) == 0 {
 		return 0
 	}
@@ -265,7 +265,7 @@ func (s *store) last() uint64 {
 }
 
 // number reads a stable value that is a number.
-func (s *store) number(key string) uint64 {
+func (s *Store) number(key string) uint64 {
 	v := s.stable[key]
 	if len(v) != 8 {
 		return 0
@@ -274,7 +274,7 @@ func (s *store) number(key string) uint64 {
 }
 
 // keepMarks writes the certificate whenever its marks have moved.
-func (s *store) keepMarks() {
+func (s *Store) keepMarks() {
 	for {
 		select {
 		case <-s.stop:
@@ -290,11 +290,11 @@ func (s *store) keepMarks() {
 }
 
 // setStable makes the values durable in one append.
-func (s *store) setStable(key string, value []byte) error {
+func (s *Store) setStable(key string, value []byte) error {
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	if old, ok := s.stable[key]; ok && bytes.Equal(old, value) {
-		return s.failure()
+		return s.Failure()
 	}
 	next := maps.Clone(s.stable)
 	next[key] = value
@@ -315,8 +315,8 @@ func (s *store) setStable(key string, value []byte) error {
 
 // append writes one frame behind the last and makes it durable; it returns where the payload lies. The caller holds
 // writer.
-func (s *store) append(kind frameKind, number uint64, payload []byte) (*segment, int64, error) {
-	if err := s.failure(); err != nil {
+func (s *Store) append(kind frameKind, number uint64, payload []byte) (*segment, int64, error) {
+	if err := s.Failure(); err != nil {
 		return nil, 0, err
 	}
 	s.busy.Store(max(1, int64(time.Since(s.started))))
@@ -341,10 +341,10 @@ func (s *store) append(kind frameKind, number uint64, payload []byte) (*segment,
 	return g, at, nil
 }
 
-func (s *store) newest() *segment { return s.segments[len(s.segments)-1] }
+func (s *Store) newest() *segment { return s.segments[len(s.segments)-1] }
 
 // roll begins the next segment, with room for a payload. It opens with the stable values, so that older segments can go.
-func (s *store) roll(payload int) error {
+func (s *Store) roll(payload int) error {
 	var seq uint64 = 1
 	var link uint32
 	if n := len(s.segments); n > 0 {
@@ -356,7 +356,7 @@ func (s *store) roll(payload int) error {
 	}
 	const page, headRoom = 4096, 4096
 	size := max(s.segmentSize, int64(frameSize(payload)+frameSize(len(stable))+headRoom+page-1)/page*page)
-	head, err := json.Marshal(segmentHead{formatVersion, string(s.cluster), string(s.node), seq, size})
+	head, err := json.Marshal(segmentHead{formatVersion, s.cluster, s.node, seq, size})
 	if err != nil {
 		return fmt.Errorf("encode segment head: %w", err)
 	}
@@ -375,7 +375,7 @@ func (s *store) roll(payload int) error {
 }
 
 // poison records the first failure; nothing is written after it.
-func (s *store) poison(err error) error {
+func (s *Store) poison(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cause == nil {
@@ -386,15 +386,18 @@ func (s *store) poison(err error) error {
 	return s.cause
 }
 
-// failure is why the store is poisoned, or nil.
-func (s *store) failure() error {
+// Failure is why the store is poisoned, or nil.
+func (s *Store) Failure() error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.cause
 }
 
-// stalled is how long the append under way has taken so far; 0 when there is none.
-func (s *store) stalled() time.Duration {
+// Failed is closed when the store is poisoned.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Stalled is how long the append under way has taken so far; 0 when there is none.
+func (s *Store) Stalled() time.Duration {
 	since := s.busy.Load()
 	if since == 0 {
 		return 0
@@ -402,8 +405,8 @@ func (s *store) stalled() time.Duration {
 	return time.Since(s.started) - time.Duration(since)
 }
 
-// size is what the log takes on disk, in bytes.
-func (s *store) size() int64 {
+// Size is what the log takes on disk, in bytes.
+func (s *Store) Size() int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var n int64
@@ -413,19 +416,19 @@ func (s *store) size() int64 {
 	return n
 }
 
-// close writes the marks and gives the directory back. No other method may be under way.
-func (s *store) close() error {
+// Close writes the marks and gives the directory back. No other method may be under way.
+func (s *Store) Close() error {
 	close(s.stop)
 	s.background.Wait()
 	var err error
-	if s.failure() == nil {
+	if s.Failure() == nil {
 		s.birth.raise(func(c *certificate) { c.LastIndex = s.last() })
 		err = s.birth.write()
 	}
 	return errors.Join(err, s.closeFiles())
 }
 
-func (s *store) closeFiles() error {
+func (s *Store) closeFiles() error {
 	var errs []error
 	for _, g := range s.segments {
 		errs = append(errs, g.f.Close())

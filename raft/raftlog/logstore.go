@@ -1,4 +1,4 @@
-package raft
+package raftlog
 
 import (
 	"encoding/binary"
@@ -10,16 +10,16 @@ import (
 )
 
 var (
-	_ hraft.CommitTrackingLogStore = (*store)(nil)
-	_ hraft.MonotonicLogStore      = (*store)(nil)
-	_ hraft.StableStore            = (*store)(nil)
+	_ hraft.CommitTrackingLogStore = (*Store)(nil)
+	_ hraft.MonotonicLogStore      = (*Store)(nil)
+	_ hraft.StableStore            = (*Store)(nil)
 )
 
 // IsMonotonic tells the vendor that indexes have no gaps, so that it clears the log after installing a snapshot.
-func (s *store) IsMonotonic() bool { return true }
+func (s *Store) IsMonotonic() bool { return true }
 
 // FirstIndex returns the index of the first entry, 0 for none.
-func (s *store) FirstIndex() (uint64, error) {
+func (s *Store) FirstIndex() (uint64, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if len(s.entries) == 0 {
@@ -29,14 +29,14 @@ func (s *store) FirstIndex() (uint64, error) {
 }
 
 // LastIndex returns the index of the last entry, 0 for none.
-func (s *store) LastIndex() (uint64, error) {
+func (s *Store) LastIndex() (uint64, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.last(), nil
 }
 
 // GetLog reads one entry from its segment and checks it. An entry that is not as it was written poisons the store.
-func (s *store) GetLog(index uint64, l *hraft.Log) error {
+func (s *Store) GetLog(index uint64, l *hraft.Log) error {
 	err := s.read(index, l)
 	if errors.Is(err, ErrDamaged) {
 		return s.poison(err)
@@ -44,7 +44,7 @@ func (s *store) GetLog(index uint64, l *hraft.Log) error {
 	return err
 }
 
-func (s *store) read(index uint64, l *hraft.Log) error {
+func (s *Store) read(index uint64, l *hraft.Log) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if len(s.entries) == 0 || index < s.first || index > s.last() {
@@ -65,10 +65,10 @@ func (s *store) read(index uint64, l *hraft.Log) error {
 }
 
 // StoreLog stores one entry.
-func (s *store) StoreLog(l *hraft.Log) error { return s.StoreLogs([]*hraft.Log{l}) }
+func (s *Store) StoreLog(l *hraft.Log) error { return s.StoreLogs([]*hraft.Log{l}) }
 
 // StoreLogs appends entries in one frame, together with the staged commit index. All are durable when it returns nil.
-func (s *store) StoreLogs(logs []*hraft.Log) error {
+func (s *Store) StoreLogs(logs []*hraft.Log) error {
 	if len(logs) == 0 {
 		return nil
 	}
@@ -109,7 +109,7 @@ func (s *store) StoreLogs(logs []*hraft.Log) error {
 
 // DeleteRange removes a prefix (compaction), a suffix (entries that lost against a new leader's) or everything (a
 // snapshot replaced the log). Both ends are inclusive.
-func (s *store) DeleteRange(lo, hi uint64) error {
+func (s *Store) DeleteRange(lo, hi uint64) error {
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	s.mu.RLock()
@@ -129,7 +129,7 @@ func (s *store) DeleteRange(lo, hi uint64) error {
 }
 
 // cut voids the entries above last.
-func (s *store) cut(last uint64) error {
+func (s *Store) cut(last uint64) error {
 	if err := s.birth.lower(last); err != nil {
 		return s.poison(err)
 	}
@@ -143,7 +143,7 @@ func (s *store) cut(last uint64) error {
 }
 
 // clear voids all entries; the next may have any index.
-func (s *store) clear() error {
+func (s *Store) clear() error {
 	if err := s.birth.lower(0); err != nil {
 		return s.poison(err)
 	}
@@ -159,7 +159,7 @@ func (s *store) clear() error {
 
 // drop forgets the entries below first and removes the segments that hold nothing else. A crash may bring back some of
 // them, which does no harm: they are in a snapshot.
-func (s *store) drop(first uint64) error {
+func (s *Store) drop(first uint64) error {
 	s.mu.Lock()
 	if n := len(s.entries); n > 0 && first > s.first {
 		s.entries, s.first = s.entries[min(first-s.first, uint64(n)):], first
@@ -181,7 +181,7 @@ func (s *store) drop(first uint64) error {
 }
 
 // StageCommitIndex keeps the commit index until the next StoreLogs writes it in the same frame as its entries.
-func (s *store) StageCommitIndex(index uint64) error {
+func (s *Store) StageCommitIndex(index uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.staged = max(s.staged, index)
@@ -191,33 +191,64 @@ func (s *store) StageCommitIndex(index uint64) error {
 // GetCommitIndex tells the vendor that no commit index is known. Open has by then applied what is committed, because the
 // vendor's own way (RestoreCommittedLogs in v1.8.0) skips the configuration entries it replays, so that a server without a
 // snapshot comes back without peers, and fills a queue of 128 batches that nobody empties yet.
-func (s *store) GetCommitIndex() (uint64, error) { return 0, nil }
+func (s *Store) GetCommitIndex() (uint64, error) { return 0, nil }
 
-// committed is the highest index known to be committed, never above the last entry.
-func (s *store) committed() uint64 {
+// Committed is the highest index known to be committed, never above the last entry.
+func (s *Store) Committed() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return min(s.commit, s.last())
 }
 
 // Set makes a stable value durable.
-func (s *store) Set(key, value []byte) error { return s.setStable(string(key), value) }
+func (s *Store) Set(key, value []byte) error { return s.setStable(string(key), value) }
 
 // SetUint64 makes a stable number durable.
-func (s *store) SetUint64(key []byte, value uint64) error {
+func (s *Store) SetUint64(key []byte, value uint64) error {
 	return s.setStable(string(key), binary.BigEndian.AppendUint64(nil, value))
 }
 
 // Get returns a stable value, empty when there is none.
-func (s *store) Get(key []byte) ([]byte, error) {
+func (s *Store) Get(key []byte) ([]byte, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.stable[string(key)], nil
 }
 
 // GetUint64 returns a stable number, 0 when there is none.
-func (s *store) GetUint64(key []byte) (uint64, error) {
+func (s *Store) GetUint64(key []byte) (uint64, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.number(string(key)), nil
+}
+
+// CheckSnapshot reports whether the log continues a snapshot that ends at index newest, 0 for none, and returns the index
+// of the first entry. An error wraps ErrDamaged: entries between the two are missing, or a newer snapshot was here once.
+func (s *Store) CheckSnapshot(newest uint64) (first uint64, err error) {
+	first, err = s.FirstIndex()
+	if err != nil {
+		return 0, err
+	}
+	if first > newest+1 {
+		return 0, fmt.Errorf("the log begins at %d but the newest readable snapshot ends at %d: %w", first, newest, ErrDamaged)
+	}
+	last, err := s.LastIndex()
+	if err != nil {
+		return 0, err
+	}
+	s.birth.mu.Lock()
+	marks := s.birth.have
+	s.birth.mu.Unlock()
+	found := marks
+	found.Snapshot = max(newest, last)
+	if err := found.below(marks); err != nil {
+		return 0, err
+	}
+	s.SawSnapshot(newest)
+	return first, nil
+}
+
+// SawSnapshot notes that a snapshot up to index is on disk beside the log.
+func (s *Store) SawSnapshot(index uint64) {
+	s.birth.raise(func(c *certificate) { c.Snapshot = max(c.Snapshot, index) })
 }

@@ -1,4 +1,4 @@
-package raft
+package raftlog
 
 import (
 	"encoding/json"
@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-
-	"github.com/baton-db/baton/registry"
 )
 
 // ErrDamaged is wrapped by errors about stored state that is incomplete, older than it was or has wrong checksums. A
@@ -38,14 +36,14 @@ const (
 // It lives beside the log, so that a log which is emptied, truncated between frames or restored from a backup is
 // recognised although each of its bytes is in order. The marks may lag behind the log but never lead it.
 type certificate struct {
-	Format    int                `json:"format"`
-	Cluster   registry.ClusterID `json:"cluster"`
-	Node      registry.NodeID    `json:"node"`
-	Segment   uint64             `json:"segment"`    // newest segment
-	LastIndex uint64             `json:"last_index"` // last log entry
-	Snapshot  uint64             `json:"snapshot"`   // newest snapshot
-	Term      uint64             `json:"term"`       // highest term seen
-	VoteTerm  uint64             `json:"vote_term"`  // highest term voted in
+	Format    int    `json:"format"`
+	Cluster   string `json:"cluster"`
+	Node      string `json:"node"`
+	Segment   uint64 `json:"segment"`    // newest segment
+	LastIndex uint64 `json:"last_index"` // last log entry
+	Snapshot  uint64 `json:"snapshot"`   // newest snapshot
+	Term      uint64 `json:"term"`       // highest term seen
+	VoteTerm  uint64 `json:"vote_term"`  // highest term voted in
 }
 
 // birthHeader is the first line of the file; the second is JSON, the third its CRC32C.
@@ -72,7 +70,7 @@ func decodeCertificate(b []byte) (certificate, error) {
 }
 
 // belongs reports whether the certificate is that of a node and readable by this baton.
-func (c certificate) belongs(cluster registry.ClusterID, node registry.NodeID) error {
+func (c certificate) belongs(cluster string, node string) error {
 	if c.Format > formatVersion {
 		return fmt.Errorf("birth certificate: format %d, this baton reads up to %d: %w", c.Format, formatVersion, ErrNewer)
 	}

@@ -1,4 +1,4 @@
-package raft
+package raftlog
 
 import (
 	"encoding/json"
@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// file is the part of *os.File that a segment needs.
-type file interface {
+// File is the part of *os.File that a segment needs.
+type File interface {
 	io.ReaderAt
 	io.WriterAt
 	// Sync makes everything written durable. It is called once per batch and never again after it has failed.
@@ -29,7 +29,7 @@ func (f osFile) Sync() error { return syncFile(f.File) }
 type segment struct {
 	seq   uint64 // 1, 2, 3, ...; its name
 	path  string
-	f     file
+	f     File
 	size  int64
 	used  int64
 	link  uint32 // check of the last frame
@@ -82,7 +82,7 @@ func segmentNumbers(dir string) ([]uint64, error) {
 
 // createSegment makes a durable segment file that begins with the given bytes; it appears under its name only when it is
 // whole.
-func (s *store) createSegment(seq uint64, first []byte, size int64) (*segment, error) {
+func (s *Store) createSegment(seq uint64, first []byte, size int64) (*segment, error) {
 	path := segmentPath(s.dir, seq)
 	f, err := os.OpenFile(path+".tmp", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *store) createSegment(seq uint64, first []byte, size int64) (*segment, e
 
 // openSegment reads and checks one segment, calls visit for each of its frames and cuts off a torn write when it is the
 // newest segment.
-func (s *store) openSegment(seq uint64, newest bool, visit func(*segment, frame, int64) error) (*segment, error) {
+func (s *Store) openSegment(seq uint64, newest bool, visit func(*segment, frame, int64) error) (*segment, error) {
 	path := segmentPath(s.dir, seq)
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -163,7 +163,7 @@ func (g *segment) settle(b []byte) error {
 }
 
 // checkHead says whether the first frame of segment g belongs to this server and to a file of this size.
-func (s *store) checkHead(g *segment, f frame) error {
+func (s *Store) checkHead(g *segment, f frame) error {
 	var h segmentHead
 	if f.kind != frameHead {
 		return fmt.Errorf("first frame has kind %d: %w", f.kind, ErrDamaged)
@@ -174,7 +174,7 @@ func (s *store) checkHead(g *segment, f frame) error {
 	if h.Format > formatVersion {
 		return fmt.Errorf("format %d, this baton reads up to %d: %w", h.Format, formatVersion, ErrNewer)
 	}
-	if h.Cluster != string(s.cluster) || h.Node != string(s.node) {
+	if h.Cluster != s.cluster || h.Node != s.node {
 		return fmt.Errorf("belongs to node %s of cluster %s, this is node %s of cluster %s: %w",
 			h.Node, h.Cluster, s.node, s.cluster, ErrForeign)
 	}

@@ -1,4 +1,4 @@
-package raft
+package raftlog
 
 import (
 	"encoding/binary"
@@ -85,11 +85,11 @@ func benchStore(b *testing.B, store func([]*hraft.Log) error, proposers int) {
 }
 
 func openBenchSegments(b *testing.B) func([]*hraft.Log) error {
-	s, err := openStore(storeConfig{dir: b.TempDir(), cluster: "c", node: "n", log: slog.New(slog.DiscardHandler)})
+	s, err := Open(Config{Dir: b.TempDir(), Cluster: "c", Node: "n", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { s.close() })
+	b.Cleanup(func() { s.Close() })
 	return s.StoreLogs
 }
 

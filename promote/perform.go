@@ -144,6 +144,9 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 	}
 	if o.Status.Replication != nil || !o.Status.SemiSync.SourceEnabled || o.Status.SemiSync.K != d.NextK {
 		g.phase("becoming a source")
+		if err := g.server.StopReceiver(ctx); err != nil {
+			return fmt.Errorf("stop receiver: %w", err)
+		}
 		if err := g.server.BecomeSource(ctx, d.NextK); err != nil {
 			return fmt.Errorf("become a source: %w", err)
 		}

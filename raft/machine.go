@@ -24,6 +24,7 @@ type machine struct {
 	// applies what is committed before the vendor starts and offers it again.
 	applied uint64
 	halted  error
+	recent  recent
 }
 
 var _ hraft.BatchingFSM = (*machine)(nil)
@@ -68,6 +69,7 @@ func (m *machine) step(state *registry.State, l *hraft.Log) (*registry.State, er
 	if err != nil {
 		return state, err
 	}
+	m.recent.add(Committed{registry.Index(l.Index), l.Data})
 	return next.WithIndex(registry.Index(l.Index)), nil
 }
 
@@ -99,6 +101,7 @@ func (m *machine) Restore(from io.ReadCloser) error {
 		return nil
 	}
 	m.applied = uint64(state.Index())
+	m.recent.forget(state.Index())
 	m.feed.Publish(state)
 	m.log.Info("took over a snapshot", "index", state.Index())
 	return nil

@@ -100,8 +100,10 @@ func (d *Database) setMember(m Member) {
 	d.Members = slices.Insert(d.Members, i, m)
 }
 
-func (d *Database) record(at int64, who InstanceID, why Cause) {
-	d.History = append(d.History, Event{AtMillis: at, Epoch: d.Epoch, Phase: d.Phase, Instance: who, Cause: why})
+// record adds e to the history, in the present epoch and phase.
+func (d *Database) record(e Event) {
+	e.Epoch, e.Phase = d.Epoch, d.Phase
+	d.History = append(d.History, e)
 	if over := len(d.History) - historyLength; over > 0 {
 		d.History = slices.Delete(d.History, 0, over)
 	}

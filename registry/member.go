@@ -34,7 +34,8 @@ func (c *PutDatabase) Apply(s *State) (*State, error) {
 	return s.withDatabase(d), nil
 }
 
-// PutMember registers a database server or replaces what is known of it. Rotation is kept.
+// PutMember registers a database server or replaces what is known of it. Rotation is kept; who joins a database that has a
+// primary starts out of rotation.
 type PutMember struct {
 	Database DatabaseName `json:"database"`
 	Member   Member       `json:"member"`
@@ -56,6 +57,9 @@ func (c *PutMember) Apply(s *State) (*State, error) {
 		return nil, fmt.Errorf("put member %s of %s: %w: %w", c.Member.ID, c.Database, err, ErrInvalid)
 	}
 	m := c.Member
+	if _, known := d.Member(m.ID); !known && d.reigned() && m.OutOf.Zero() {
+		m = m.unproven("it has just joined and is not yet seen to follow the primary")
+	}
 	for _, other := range d.Members {
 		if other.ID == m.ID {
 			m.OutOf = other.OutOf
@@ -68,6 +72,12 @@ func (c *PutMember) Apply(s *State) (*State, error) {
 	d = d.clone()
 	d.setMember(m)
 	return s.withDatabase(d), nil
+}
+
+// unproven takes m out of rotation.
+func (m Member) unproven(why string) Member {
+	m.OutOf = Cause{Code: ReplicaUnproven, Detail: why}
+	return m
 }
 
 // reserved are first labels that Records gives a meaning of their own: a member called primary would publish its address

@@ -235,13 +235,16 @@ func (*Establish) kind() kind { return kindEstablish }
 // Urgent is true: the name is published by it.
 func (*Establish) Urgent() bool { return true }
 
-// Apply returns ErrStale unless the database is promoting in this epoch.
+// Apply returns ErrStale unless the database is promoting in this epoch. It takes the former primary out of rotation.
 func (c *Establish) Apply(s *State) (*State, error) {
 	d, err := s.reignIn(c.Database, c.Epoch, "establish", Promoting)
 	if err != nil {
 		return nil, err
 	}
 	winner, _ := d.Member(d.Primary)
+	if former, ok := d.Member(d.Former); ok && former.ID != winner.ID {
+		d.setMember(former.unproven(fmt.Sprintf("it was primary until epoch %d and is not yet seen to follow %s", d.Epoch, winner.ID)))
+	}
 	d.Phase, d.Former, d.To, d.Proof = Serving, "", "", ""
 	d.Ackers, d.K, d.NextAckers, d.NextK = d.NextAckers, d.NextK, nil, 0
 	d.Settled, d.Refusal = nil, Cause{}

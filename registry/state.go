@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
@@ -138,13 +139,17 @@ func DecodeState(b []byte) (*State, error) {
 	return s, nil
 }
 
+// strictJSON reads exactly one JSON object and nothing behind it.
 func strictJSON(b []byte, into any) error {
+	if !bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) {
+		return fmt.Errorf("not a JSON object")
+	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return err
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return fmt.Errorf("trailing bytes after offset %d", d.InputOffset())
 	}
 	return nil

@@ -70,8 +70,8 @@ func databaseRecords(d *Database) []Record {
 	srv := Record{Name: "_mysql._tcp.primary." + suffix, Epoch: d.Epoch, Pending: primary.Pending}
 	var all []Record
 	for _, m := range d.Members {
-		ap, err := netip.ParseAddrPort(m.Address)
-		if err != nil {
+		ap := m.addrPort()
+		if !ap.IsValid() {
 			continue // Apply has checked it
 		}
 		own := fmt.Sprintf("%s.%s", m.ID, suffix)

@@ -141,11 +141,11 @@ func (st *Status) readMariaDB(ctx context.Context, db *sql.DB, d *dialect) error
 	if err != nil {
 		return err
 	}
-	slave, err := ParseGTIDSet(MariaDB, applied)
+	followed, err := ParseGTIDSet(MariaDB, applied)
 	if err != nil {
 		return err
 	}
-	st.Executed = own.Union(slave)
+	st.Executed = own.Union(followed)
 	st.Received = st.Executed
 	return nil
 }

@@ -32,7 +32,7 @@ var picture = map[string][]string{
 	"health":           {"registry", "mysqld"},
 	"promote":          {"registry", "health", "mysqld"},
 	"api":              {"registry", "health", "identity"},
-	"agent":            rooms,
+	"agent":            append(slices.Clone(rooms), "internal/portuse"),
 	"config":           append(slices.Clone(rooms), "agent"),
 	"demo":             append(slices.Clone(rooms), "agent", "config", "internal/lab"),
 	"cmd/*":            {"agent", "api", "registry", "config", "demo"},
@@ -88,6 +88,7 @@ var vendors = []vendor{
 	{path: "github.com/zclconf/go-cty", rooms: []string{"config"}},
 	{path: "github.com/prometheus/client_golang", rooms: []string{"api", "agent"}},
 	{path: "github.com/oklog/run", rooms: []string{"agent"}},
+	{path: "github.com/cenkalti/backoff/v5", rooms: []string{"api"}},
 	{path: "github.com/coreos/go-systemd/v22", rooms: []string{"agent"}},
 	// A whole file or none (G8) is wanted wherever a file is written that is read after a crash.
 	{path: "github.com/google/renameio/v2", rooms: []string{"hostsgen", "identity", "promote", "raft", "agent", "config", "demo"}},

@@ -41,9 +41,9 @@ var broken = []struct {
 	{"file size", source{"api/a.go": "package api\n" + strings.Repeat("\n", 500)}, []string{"api/a.go:501"}},
 	{"function size", source{"api/a.go": "package api\nfunc f() {" + strings.Repeat("\n", 80) + "}\n"}, []string{"api/a.go:2"}},
 	{"package size", source{
-		"api/a.go": "package api\n" + strings.Repeat("\n", 499), "api/b.go": "package api\n" + strings.Repeat("\n", 499),
-		"api/c.go": "package api\n" + strings.Repeat("\n", 499), "api/d.go": "package api\n",
-	}, []string{"api/a.go:1"}},
+		"raft/a.go": "package raft\n" + strings.Repeat("\n", 499), "raft/b.go": "package raft\n" + strings.Repeat("\n", 499),
+		"raft/c.go": "package raft\n" + strings.Repeat("\n", 499), "raft/d.go": "package raft\n",
+	}, []string{"raft/a.go:1"}},
 	{"parameters", source{"api/a.go": "package api\nfunc f(a, b, c, d, e, f int) {}\n"}, []string{"api/a.go:2"}},
 	{"parameters", source{"api/a.go": "package api\ntype T int\nfunc (T) Set(on ...bool) {}\n"}, []string{"api/a.go:3"}},
 	{"parameters", source{"api/a.go": "package api\ntype I interface {\n\tSet(on bool)\n}\n"}, []string{"api/a.go:3"}},
@@ -103,7 +103,8 @@ var sound = []struct {
 	{"sleep", source{"api/a_test.go": "package api\nimport (\n\t\"testing/synctest\"\n\t\"time\"\n)\n" +
 		"func TestA(t *testing.T) {\n\tsynctest.Test(t, func(t *testing.T) {\n\t\ttime.Sleep(1)\n\t})\n\tbubble(t, func() { time.Sleep(1) })\n}\n" +
 		"func bubble(t *testing.T, f func()) {\n\tsynctest.Test(t, func(*testing.T) { f() })\n}\n" +
-		"// wait waits in a bubble.\nfunc wait() { time.Sleep(1) }\n", "api/a.go": "package api\nimport \"time\"\nfunc f() { time.Sleep(1) }\n"}},
+		"// wait waits in a bubble.\nfunc wait() { time.Sleep(1) }\n" +
+		"func poll() {\n\tselect {\n\tcase <-time.After(1):\n\tcase <-done:\n\t}\n}\n", "api/a.go": "package api\nimport \"time\"\nfunc f() { time.Sleep(1) }\n"}},
 	{"type names", source{"api/a.go": "package api\ntype Datagram int\nvar data = 1\n"}},
 	{"package names", source{"api/utility/a.go": "package utility\n"}},
 	{"field words", source{"mysqld/a.go": "package mysqld\n\n// f is STOP SLAVE.\nfunc f() string { return \"STOP SLAVE\" }\n",

@@ -171,9 +171,9 @@ func (noImports) Import(p string) (*types.Package, error) {
 	return pkg, nil
 }
 
-// checkSleeps flags time.Sleep, and waiting for nothing but time.After, in test code. A synctest bubble has its own
-// clock, so sleeping in one is exact and free: in a function literal that is an argument of synctest.Test, or of a
-// function of the same package that itself calls synctest.Test, or in a function whose doc comment says "in a bubble".
+// checkSleeps flags time.Sleep, and waiting for nothing but time.After, in test code. A synctest bubble has its own clock,
+// so sleeping in one is exact and free: in a function literal that is an argument of synctest.Test, or of a function of
+// the same package that itself calls synctest.Test, or in a function whose doc comment says "in a bubble".
 func checkSleeps(t *tree) []violation {
 	bubblers := map[string]bool{} // "dir: name" of functions that open a bubble
 	t.eachFunc(t.files, func(f *goFile, d *ast.FuncDecl) {
@@ -186,14 +186,18 @@ func checkSleeps(t *tree) []violation {
 		if !f.test && !strings.HasSuffix(f.dir, "test") || d.Doc != nil && strings.Contains(d.Doc.Text(), "in a bubble") {
 			return
 		}
+		cases := map[ast.Node]bool{} // of selects, where time.After is one of several things waited for
 		ast.Inspect(d, func(n ast.Node) bool {
+			if c, ok := n.(*ast.CommClause); ok {
+				cases[c.Comm] = true
+			}
 			if call, ok := n.(*ast.CallExpr); ok {
 				id, _ := call.Fun.(*ast.Ident)
 				if f.names(call.Fun, "testing/synctest", "Test") || id != nil && bubblers[f.dir+": "+id.Name] {
 					return false // all of its arguments are inside the bubble
 				}
 			}
-			if f.calls(n, "time", "Sleep") || isWait(f, n) {
+			if f.calls(n, "time", "Sleep") || isWait(f, n) && !cases[n] {
 				out = append(out, t.at(n, "%s sleeps outside a bubble", funcName(d)))
 			}
 			return true

@@ -201,10 +201,7 @@ func (f *Follower) apply(fr frame) error {
 		if err != nil {
 			return fmt.Errorf("command %d: %w", c.Index, err)
 		}
-		if next, err := cmd.Apply(s); err == nil {
-			s = next
-		}
-		s = s.WithIndex(c.Index)
+		s, _ = s.Next(c.Index, cmd) // refused here as everywhere
 	}
 	f.feed.Publish(s)
 	return nil

@@ -175,7 +175,10 @@ func (c *trio) insert(id int) {
 				return
 			}
 		}
-		time.Sleep(time.Millisecond) //nolint
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Millisecond):
+		}
 	}
 	c.t.Fatalf("no write was acknowledged: %v", last)
 }

@@ -54,9 +54,6 @@ func (c *RemoveNode) Apply(s *State) (*State, error) {
 	return &next, nil
 }
 
-// maxServiceName leaves room for the underscore in the label of the service's SRV name.
-const maxServiceName = 62
-
 // PutService registers an instance of a service or replaces it.
 type PutService struct {
 	Instance ServiceInstance `json:"instance"`
@@ -75,8 +72,8 @@ func (c *PutService) Apply(s *State) (*State, error) {
 			return nil, fmt.Errorf("put service %s: %w: %w", i.Service, err, ErrInvalid)
 		}
 	}
-	if len(i.Service) > maxServiceName {
-		return nil, fmt.Errorf("put service %s: %d letters, at most %d: %w", i.Service, len(i.Service), maxServiceName, ErrInvalid)
+	if len(i.Service) > 62 { // its SRV name has an underscore more, and a label 63 bytes
+		return nil, fmt.Errorf("put service %s: %d letters, at most 62: %w", i.Service, len(i.Service), ErrInvalid)
 	}
 	if err := checkAddr(i.Address); err != nil {
 		return nil, fmt.Errorf("put service %s: %w: %w", i.Service, err, ErrInvalid)

@@ -46,41 +46,23 @@ const (
 	kindRefuse           kind = 37
 )
 
-// newCommand returns an empty command of this kind, or nil.
-func newCommand(k kind) Command {
-	switch k {
-	case kindPutNode:
-		return &PutNode{}
-	case kindRemoveNode:
-		return &RemoveNode{}
-	case kindPutService:
-		return &PutService{}
-	case kindRemoveService:
-		return &RemoveService{}
-	case kindSetServiceHealth:
-		return &SetServiceHealth{}
-	case kindPutDatabase:
-		return &PutDatabase{}
-	case kindPutMember:
-		return &PutMember{}
-	case kindRemoveMember:
-		return &RemoveMember{}
-	case kindSetRotation:
-		return &SetRotation{}
-	case kindRevoke:
-		return &Revoke{}
-	case kindEscalate:
-		return &Escalate{}
-	case kindElect:
-		return &Elect{}
-	case kindEstablish:
-		return &Establish{}
-	case kindAddAcker:
-		return &AddAcker{}
-	case kindRefuse:
-		return &Refuse{}
-	}
-	return nil
+// kinds makes an empty command of each kind.
+var kinds = map[kind]func() Command{
+	kindPutNode:          func() Command { return &PutNode{} },
+	kindRemoveNode:       func() Command { return &RemoveNode{} },
+	kindPutService:       func() Command { return &PutService{} },
+	kindRemoveService:    func() Command { return &RemoveService{} },
+	kindSetServiceHealth: func() Command { return &SetServiceHealth{} },
+	kindPutDatabase:      func() Command { return &PutDatabase{} },
+	kindPutMember:        func() Command { return &PutMember{} },
+	kindRemoveMember:     func() Command { return &RemoveMember{} },
+	kindSetRotation:      func() Command { return &SetRotation{} },
+	kindRevoke:           func() Command { return &Revoke{} },
+	kindEscalate:         func() Command { return &Escalate{} },
+	kindElect:            func() Command { return &Elect{} },
+	kindEstablish:        func() Command { return &Establish{} },
+	kindAddAcker:         func() Command { return &AddAcker{} },
+	kindRefuse:           func() Command { return &Refuse{} },
 }
 
 // commandVersion is the first byte of an encoded command.
@@ -110,10 +92,11 @@ func Decode(b []byte) (Command, error) {
 		return nil, fmt.Errorf("decode command: %w", versionError(b, commandVersion))
 	}
 	k := kind(binary.BigEndian.Uint16(b[1:3]))
-	c := newCommand(k)
-	if c == nil {
+	empty, ok := kinds[k]
+	if !ok {
 		return nil, fmt.Errorf("decode command: kind %d: %w", k, ErrUnknown)
 	}
+	c := empty()
 	if err := strictJSON(b[3:], c); err != nil {
 		return nil, fmt.Errorf("decode %T: %w", c, err)
 	}

@@ -22,6 +22,8 @@ type Database struct {
 	To InstanceID `json:"to,omitempty"`
 	// Cause is why the present epoch began.
 	Cause Cause `json:"cause,omitzero"`
+	// SinceMillis is when the present phase began, by the proposer's wall clock, for people only.
+	SinceMillis int64 `json:"since_ms,omitempty"`
 	// Ackers (sorted) and K belong to the last established reign: a fence must cover |Ackers|-K+1 of them.
 	Ackers []InstanceID `json:"ackers,omitempty"`
 	K      int          `json:"k,omitempty"`
@@ -77,6 +79,9 @@ func (d *Database) Interregnum() bool {
 	return d.Phase == Closing || d.Phase == Fencing || d.Phase == Promoting
 }
 
+// reigned reports whether there has been a primary: before the first one nobody is a replica of anything.
+func (d *Database) reigned() bool { return d.Phase == Serving || d.Former != "" }
+
 // clone copies d so that Apply can change the copy.
 func (d *Database) clone() *Database {
 	c := *d
@@ -100,8 +105,13 @@ func (d *Database) setMember(m Member) {
 	d.Members = slices.Insert(d.Members, i, m)
 }
 
-func (d *Database) record(at int64, who InstanceID, why Cause) {
-	d.History = append(d.History, Event{AtMillis: at, Epoch: d.Epoch, Phase: d.Phase, Instance: who, Cause: why})
+// record adds e to the history, in the present epoch and phase.
+func (d *Database) record(e Event) {
+	e.Epoch, e.Phase = d.Epoch, d.Phase
+	if n := len(d.History); n == 0 || d.History[n-1].Epoch != e.Epoch || d.History[n-1].Phase != e.Phase {
+		d.SinceMillis = e.AtMillis
+	}
+	d.History = append(d.History, e)
 	if over := len(d.History) - historyLength; over > 0 {
 		d.History = slices.Delete(d.History, 0, over)
 	}

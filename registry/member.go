@@ -34,7 +34,8 @@ func (c *PutDatabase) Apply(s *State) (*State, error) {
 	return s.withDatabase(d), nil
 }
 
-// PutMember registers a database server or replaces what is known of it. Rotation is kept.
+// PutMember registers a database server or replaces what is known of it. Rotation is kept; who joins a database that has a
+// primary starts out of rotation.
 type PutMember struct {
 	Database DatabaseName `json:"database"`
 	Member   Member       `json:"member"`
@@ -48,14 +49,17 @@ func (*PutMember) Urgent() bool { return false }
 // Apply returns ErrUnknown for an unknown database and ErrInvalid for bad values, for a flavor that differs from the
 // other members' and for a server uuid or address that another member has (a copied data directory).
 func (c *PutMember) Apply(s *State) (*State, error) {
-	d, ok := s.Database(c.Database)
-	if !ok {
-		return nil, fmt.Errorf("put member %s: database %s: %w", c.Member.ID, c.Database, ErrUnknown)
+	d, err := s.reignOf(c.Database, "put member of")
+	if err != nil {
+		return nil, err
 	}
 	if err := c.Member.validate(); err != nil {
 		return nil, fmt.Errorf("put member %s of %s: %w: %w", c.Member.ID, c.Database, err, ErrInvalid)
 	}
 	m := c.Member
+	if _, known := d.Member(m.ID); !known && d.reigned() && m.OutOf.Zero() {
+		m = m.unproven("it has just joined and is not yet seen to follow the primary")
+	}
 	for _, other := range d.Members {
 		if other.ID == m.ID {
 			m.OutOf = other.OutOf
@@ -65,9 +69,14 @@ func (c *PutMember) Apply(s *State) (*State, error) {
 			return nil, fmt.Errorf("put member %s of %s: %w: %w", m.ID, c.Database, err, ErrInvalid)
 		}
 	}
-	d = d.clone()
 	d.setMember(m)
 	return s.withDatabase(d), nil
+}
+
+// unproven takes m out of rotation.
+func (m Member) unproven(why string) Member {
+	m.OutOf = Cause{Code: ReplicaUnproven, Detail: why}
+	return m
 }
 
 // reserved are first labels that Records gives a meaning of their own: a member called primary would publish its address
@@ -104,7 +113,7 @@ func (m Member) conflicts(other Member) error {
 	switch {
 	case other.Flavor != m.Flavor:
 		return fmt.Errorf("it is %s and %s is %s: one database is one family", m.Flavor, other.ID, other.Flavor)
-	case sameAddress(other.Address, m.Address):
+	case other.addrPort() == m.addrPort():
 		return fmt.Errorf("%s already has address %s", other.ID, m.Address)
 	case other.SourceKey() == m.SourceKey():
 		return fmt.Errorf("%s already has the identity %s: a copied data directory? give this server its own", other.ID, m.SourceKey())
@@ -112,11 +121,10 @@ func (m Member) conflicts(other Member) error {
 	return nil
 }
 
-// sameAddress reports whether two texts are the same ip:port: IPv6 has many spellings of one address.
-func sameAddress(a, b string) bool {
-	x, errX := netip.ParseAddrPort(a)
-	y, errY := netip.ParseAddrPort(b)
-	return errX == nil && errY == nil && x == y
+// addrPort is m.Address as a value, because IPv6 has many spellings of one address; Apply has checked it.
+func (m Member) addrPort() netip.AddrPort {
+	ap, _ := netip.ParseAddrPort(m.Address)
+	return ap
 }
 
 // RemoveMember forgets a database server that is neither primary nor acker.
@@ -132,9 +140,9 @@ func (*RemoveMember) Urgent() bool { return true }
 
 // Apply returns ErrInvalid while the member reigns or acknowledges, or while nobody reigns.
 func (c *RemoveMember) Apply(s *State) (*State, error) {
-	d, ok := s.Database(c.Database)
-	if !ok {
-		return nil, fmt.Errorf("remove member %s: database %s: %w", c.Instance, c.Database, ErrUnknown)
+	d, err := s.reignOf(c.Database, "remove member of")
+	if err != nil {
+		return nil, err
 	}
 	if _, ok := d.Member(c.Instance); !ok {
 		return nil, fmt.Errorf("remove member %s of %s: %w", c.Instance, c.Database, ErrUnknown)
@@ -142,7 +150,6 @@ func (c *RemoveMember) Apply(s *State) (*State, error) {
 	if d.Interregnum() || d.Primary == c.Instance || d.IsAcker(c.Instance) {
 		return nil, fmt.Errorf("remove member %s of %s: it reigns, acknowledges or an election is under way: %w", c.Instance, c.Database, ErrInvalid)
 	}
-	d = d.clone()
 	d.Members = slices.DeleteFunc(d.Members, func(m Member) bool { return m.ID == c.Instance })
 	return s.withDatabase(d), nil
 }
@@ -161,16 +168,15 @@ func (*SetRotation) Urgent() bool { return true }
 
 // Apply returns ErrUnknown when there is no such member.
 func (c *SetRotation) Apply(s *State) (*State, error) {
-	d, ok := s.Database(c.Database)
-	if !ok {
-		return nil, fmt.Errorf("set rotation of %s: database %s: %w", c.Instance, c.Database, ErrUnknown)
+	d, err := s.reignOf(c.Database, "set rotation in")
+	if err != nil {
+		return nil, err
 	}
 	m, ok := d.Member(c.Instance)
 	if !ok {
 		return nil, fmt.Errorf("set rotation of %s in %s: %w", c.Instance, c.Database, ErrUnknown)
 	}
 	m.OutOf = c.OutOf
-	d = d.clone()
 	d.setMember(m)
 	return s.withDatabase(d), nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -69,8 +70,8 @@ func databaseRecords(d *Database) []Record {
 	srv := Record{Name: "_mysql._tcp.primary." + suffix, Epoch: d.Epoch, Pending: primary.Pending}
 	var all []Record
 	for _, m := range d.Members {
-		ap, err := netip.ParseAddrPort(m.Address)
-		if err != nil {
+		ap := m.addrPort()
+		if !ap.IsValid() {
 			continue // Apply has checked it
 		}
 		own := fmt.Sprintf("%s.%s", m.ID, suffix)
@@ -79,7 +80,7 @@ func databaseRecords(d *Database) []Record {
 		case d.Phase == Serving && m.ID == d.Primary:
 			primary.Addrs = []netip.Addr{ap.Addr()}
 			srv.Targets = []Target{{Name: own, Port: ap.Port()}}
-		case m.OutOf.Zero() && d.Phase != Forming && m.ID != d.Primary && m.ID != d.Former:
+		case m.OutOf.Zero() && d.reigned() && m.ID != d.Primary && m.ID != d.Former:
 			replicas.Addrs = append(replicas.Addrs, ap.Addr())
 		}
 	}
@@ -88,27 +89,28 @@ func databaseRecords(d *Database) []Record {
 	return append(all, primary, replicas, srv, why)
 }
 
+// maxWhy is how many bytes Why may have: one string of a TXT record holds 255.
+const maxWhy = 250
+
 // Why explains in one line what the primary's name answers now.
 func (d *Database) Why() string {
-	last := Event{}
-	if len(d.History) > 0 {
-		last = d.History[len(d.History)-1]
-	}
-	since := time.UnixMilli(last.AtMillis).UTC().Format(time.RFC3339)
+	since := time.UnixMilli(d.SinceMillis).UTC().Format(time.RFC3339)
 	var line string
-	switch d.Phase {
-	case Serving:
+	switch {
+	case d.Phase == Serving:
 		line = fmt.Sprintf("%s is primary, epoch %d, since %s: %s", d.Primary, d.Epoch, since, d.Cause)
-	case Forming:
+	case d.Phase == Forming:
 		line = fmt.Sprintf("no primary yet: %d of %d expected members registered", len(d.Members), d.Policy.Expect)
+	case d.Former == "":
+		line = fmt.Sprintf("the first primary is being chosen, epoch %d, %s since %s: %s", d.Epoch, d.Phase, since, d.Cause)
 	default:
 		line = fmt.Sprintf("%s is being replaced, epoch %d, %s since %s: %s", d.Former, d.Epoch, d.Phase, since, d.Cause)
 	}
 	if !d.Refusal.Zero() {
 		line += "; refused: " + d.Refusal.String()
 	}
-	if len(line) > 250 {
-		line = line[:247] + "..."
+	if len(line) > maxWhy {
+		line = strings.ToValidUTF8(line[:maxWhy-3], "") + "..."
 	}
 	return line
 }

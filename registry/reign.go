@@ -49,7 +49,7 @@ func (c *Revoke) Apply(s *State) (*State, error) {
 		}
 	}
 	d.Proof = ""
-	d.record(c.AtMillis, d.Former, c.Cause)
+	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: d.Former, Cause: c.Cause})
 	return s.withDatabase(d), nil
 }
 
@@ -89,7 +89,7 @@ func (c *Escalate) Apply(s *State) (*State, error) {
 		return nil, err
 	}
 	d.Phase, d.Cause = Fencing, c.Cause
-	d.record(c.AtMillis, d.Former, c.Cause)
+	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: d.Former, Cause: c.Cause})
 	return s.withDatabase(d), nil
 }
 
@@ -149,7 +149,7 @@ func (c *Elect) Apply(s *State) (*State, error) {
 	d.Phase, d.Primary, d.Base, d.Proof = Promoting, c.Winner, c.Base, c.Proof
 	d.NextAckers, d.NextK = slices.Clone(c.Ackers), c.K
 	d.Refusal = Cause{}
-	d.record(c.AtMillis, c.Winner, c.Cause)
+	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: c.Winner, Cause: c.Cause})
 	return s.withDatabase(d), nil
 }
 
@@ -235,18 +235,21 @@ func (*Establish) kind() kind { return kindEstablish }
 // Urgent is true: the name is published by it.
 func (*Establish) Urgent() bool { return true }
 
-// Apply returns ErrStale unless the database is promoting in this epoch.
+// Apply returns ErrStale unless the database is promoting in this epoch. It takes the former primary out of rotation.
 func (c *Establish) Apply(s *State) (*State, error) {
 	d, err := s.reignIn(c.Database, c.Epoch, "establish", Promoting)
 	if err != nil {
 		return nil, err
 	}
 	winner, _ := d.Member(d.Primary)
+	if former, ok := d.Member(d.Former); ok && former.ID != winner.ID {
+		d.setMember(former.unproven(fmt.Sprintf("it was primary until epoch %d and is not yet seen to follow %s", d.Epoch, winner.ID)))
+	}
 	d.Phase, d.Former, d.To, d.Proof = Serving, "", "", ""
 	d.Ackers, d.K, d.NextAckers, d.NextK = d.NextAckers, d.NextK, nil, 0
 	d.Settled, d.Refusal = nil, Cause{}
 	d.Reign = Reign{Base: d.Base, Source: winner.SourceKey()}
-	d.record(c.AtMillis, d.Primary, c.Cause)
+	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: d.Primary, Cause: c.Cause})
 	return s.withDatabase(d), nil
 }
 
@@ -277,7 +280,7 @@ func (c *AddAcker) Apply(s *State) (*State, error) {
 	}
 	d.Ackers = append(d.Ackers, c.Instance)
 	slices.Sort(d.Ackers)
-	d.record(c.AtMillis, c.Instance, c.Cause)
+	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: c.Instance, Cause: c.Cause})
 	return s.withDatabase(d), nil
 }
 
@@ -304,7 +307,7 @@ func (c *Refuse) Apply(s *State) (*State, error) {
 		return nil, fmt.Errorf("refuse in %s: epoch %d, present epoch is %d: %w", d.Name, c.Epoch, d.Epoch, ErrStale)
 	}
 	if !c.Cause.Zero() && c.Cause.Code != d.Refusal.Code {
-		d.record(c.AtMillis, "", c.Cause)
+		d.record(Event{Index: s.index, AtMillis: c.AtMillis, Cause: c.Cause})
 	}
 	d.Refusal = c.Cause
 	return s.withDatabase(d), nil

@@ -113,3 +113,31 @@ func TestAWinnerThatFailsLeavesWhatItsElectSettled(t *testing.T) {
 		t.Errorf("former %s, ackers %v, k %d: want those of the last established reign", d.Former, d.Ackers, d.K)
 	}
 }
+
+func TestHistoryCarriesTheIndexOfItsCommand(t *testing.T) {
+	s := forming(t)
+	for i, c := range []registry.Command{revoke(1, ""), elect(1, "db1", "db2 db3", registry.ProofFormed, "db1 db2 db3"), establish(1)} {
+		index := registry.Index(100 + 10*i)
+		next, err := s.Next(index, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = next
+		history := orders(t, s).History
+		if got := history[len(history)-1].Index; got != index || s.Index() != index {
+			t.Errorf("%T: event at index %d, state at %d, want %d", c, got, s.Index(), index)
+		}
+	}
+}
+
+func TestARefusedCommandOnlyMovesTheIndex(t *testing.T) {
+	s := serving(t)
+	next, err := s.Next(77, revoke(9, ""))
+	if !errors.Is(err, registry.ErrStale) || next == nil || next.Index() != 77 {
+		t.Fatalf("next: %v, %v", next, err)
+	}
+	want, _ := registry.EncodeState(s.WithIndex(77))
+	if got, _ := registry.EncodeState(next); string(got) != string(want) {
+		t.Errorf("state after a refused command:\n%s\nwant\n%s", got, want)
+	}
+}

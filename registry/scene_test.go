@@ -55,11 +55,11 @@ func elect(e registry.Epoch, winner registry.InstanceID, ackers string, proof re
 func with(t testing.TB, s *registry.State, commands ...registry.Command) *registry.State {
 	t.Helper()
 	for _, c := range commands {
-		next, err := c.Apply(s)
+		next, err := s.Next(s.Index()+1, c)
 		if err != nil {
 			t.Fatalf("apply %T %+v: %v", c, c, err)
 		}
-		s = next.WithIndex(s.Index() + 1)
+		s = next
 	}
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
@@ -33,7 +34,19 @@ func (s *State) Cluster() ClusterID { return s.cluster }
 // Index is the position of the last command in this state.
 func (s *State) Index() Index { return s.index }
 
-// WithIndex returns the same state at index i; the replica calls it after every Apply.
+// Next is the step of every replica and follower: it returns the state at index i after c. A refused command moves nothing
+// but the index; the error says why.
+func (s *State) Next(i Index, c Command) (*State, error) {
+	at := s.WithIndex(i)
+	next, err := c.Apply(at)
+	if err != nil {
+		return at, err
+	}
+	return next, nil
+}
+
+// WithIndex returns the same state at index i. Entries of the log that hold no command move it; Next does it for those
+// that do, before Apply, so that history carries the index of its command.
 func (s *State) WithIndex(i Index) *State {
 	c := *s
 	c.index = i
@@ -126,13 +139,17 @@ func DecodeState(b []byte) (*State, error) {
 	return s, nil
 }
 
+// strictJSON reads exactly one JSON object and nothing behind it.
 func strictJSON(b []byte, into any) error {
+	if !bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) {
+		return fmt.Errorf("not a JSON object")
+	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return err
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return fmt.Errorf("trailing bytes after offset %d", d.InputOffset())
 	}
 	return nil

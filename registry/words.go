@@ -121,6 +121,10 @@ type Cause struct {
 	Detail string `json:"detail,omitempty"`
 }
 
+// ReplicaUnproven is the code of a member that Apply itself keeps out of rotation, because a newcomer or a former primary
+// may hold too little, or too much, to be read from; SetRotation puts it back when it is seen to follow.
+const ReplicaUnproven = "ReplicaUnproven"
+
 // Zero reports whether no cause is recorded.
 func (c Cause) Zero() bool { return c.Code == "" }
 

@@ -1,0 +1,247 @@
+package registry_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/baton-db/baton/registry"
+)
+
+var update = flag.Bool("update", false, "write the golden bytes in testdata; a change needs a new version byte")
+
+// everyKind has one full command of each kind, by the name of its golden file.
+func everyKind() map[string]registry.Command {
+	m := member("db1")
+	m.ServerID, m.Version, m.Zone, m.OutOf = 1, "9.7.4", "a", why("ReplicaLagging")
+	refuse := why("AckersMissing")
+	full := elect(2, "db2", "db1 db3", registry.ProofFenced, "db2 db3~")
+	return map[string]registry.Command{
+		"put-node":    &registry.PutNode{Node: registry.Node{ID: "n1", Address: "10.0.0.1", API: "10.0.0.1:7450", Role: registry.RoleClient, Zone: "a", Version: "0.1.0"}},
+		"remove-node": &registry.RemoveNode{ID: "n1"},
+		"put-service": &registry.PutService{Instance: registry.ServiceInstance{Service: "web", ID: "a", Node: "n1", Address: "10.0.0.1", Port: 80,
+			Tags: []string{"blue"}, Weight: 3, Failing: why("HTTP")}},
+		"remove-service":     &registry.RemoveService{Service: "web", Node: "n1", ID: "a"},
+		"set-service-health": &registry.SetServiceHealth{Service: "web", Node: "n1", ID: "a", Failing: why("HTTP")},
+		"put-database":       &registry.PutDatabase{Name: "orders", Policy: registry.Policy{Expect: 5, K: 2, Paused: true, MaxLagSeconds: 10, SwitchoverSeconds: 4}},
+		"put-member":         &registry.PutMember{Database: "orders", Member: m},
+		"remove-member":      &registry.RemoveMember{Database: "orders", Instance: "db3"},
+		"set-rotation":       &registry.SetRotation{Database: "orders", Instance: "db3", OutOf: why("ReplicaLagging")},
+		"revoke":             revoke(2, "db2"),
+		"escalate":           &registry.Escalate{Database: "orders", Epoch: 2, Cause: why("PrimaryHung"), AtMillis: 2050},
+		"elect":              full,
+		"establish":          establish(2),
+		"add-acker":          &registry.AddAcker{Database: "orders", Epoch: 2, Instance: "db1", Cause: why("AckerAdded"), AtMillis: 2600},
+		"refuse":             &registry.Refuse{Database: "orders", Epoch: 2, Cause: refuse, AtMillis: 2700},
+	}
+}
+
+// rich is a state in which every field that survives together is set.
+func rich(t testing.TB) *registry.State {
+	t.Helper()
+	lost := elect(2, "db2", "db3", registry.ProofFenced, "db2 db3")
+	return with(t, serving(t), node("n1", "10.0.0.1"), everyKind()["put-service"],
+		&registry.SetRotation{Database: "orders", Instance: "db3", OutOf: why("ReplicaLagging")},
+		revoke(2, "db2"), &registry.Escalate{Database: "orders", Epoch: 2, Cause: why("PrimaryHung"), AtMillis: 2050},
+		lost, revoke(3, ""), &registry.Refuse{Database: "orders", Epoch: 3, Cause: why("AckersMissing"), AtMillis: 3050},
+		elect(3, "db3", "db1", registry.ProofSettled, "db3"),
+		&registry.Refuse{Database: "orders", Epoch: 3, Cause: why("NoCandidate"), AtMillis: 3200})
+}
+
+// golden compares got with a file in testdata, and writes the file with -update.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s: %q\nwant %q\nWhat older servers wrote must stay readable: a change of bytes needs a new version.", file, got, want)
+	}
+}
+
+func TestCommandsKeepTheirBytes(t *testing.T) {
+	for name, c := range everyKind() {
+		t.Run(name, func(t *testing.T) {
+			b, err := registry.Encode(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, b)
+			back, err := registry.Decode(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c, back); diff != "" {
+				t.Errorf("decode(encode(c)) differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEveryKindHasGoldenBytes(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range everyKind() {
+		b, err := registry.Encode(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[string(b[1:3])] = true
+	}
+	known := 0
+	for k := range 1 << 16 {
+		_, err := registry.Decode([]byte{1, byte(k >> 8), byte(k), '{', '}'})
+		if err == nil {
+			known++
+		} else if !errors.Is(err, registry.ErrUnknown) {
+			t.Errorf("kind %d: %v, want ErrUnknown", k, err)
+		}
+	}
+	if known != len(seen) {
+		t.Errorf("Decode knows %d kinds, everyKind has %d", known, len(seen))
+	}
+}
+
+func TestAStateKeepsItsBytes(t *testing.T) {
+	for name, s := range map[string]*registry.State{"state": rich(t), "state-empty": registry.New("test")} {
+		b, err := registry.EncodeState(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b)
+		back, err := registry.DecodeState(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, _ := registry.EncodeState(back); !bytes.Equal(again, b) {
+			t.Errorf("%s: encode(decode(b)) = %q\nwant %q", name, again, b)
+		}
+		if diff := cmp.Diff(s.Databases(), back.Databases()); diff != "" {
+			t.Errorf("%s: databases differ (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestWhatCannotBeReadIsRefused(t *testing.T) {
+	body := `{"id":"n1"}`
+	for name, b := range map[string]string{
+		"no bytes":                 "",
+		"no kind":                  "\x01\x00",
+		"a later version":          "\x02\x00\x02" + body,
+		"kind 0":                   "\x01\x00\x00" + body,
+		"an unknown kind":          "\x01\x03\xe7" + body,
+		"an unknown field":         "\x01\x00\x02" + `{"id":"n1","colour":"red"}`,
+		"an unknown field inside":  "\x01\x00\x01" + `{"node":{"id":"n1","colour":"red"}}`,
+		"no body":                  "\x01\x00\x02",
+		"null":                     "\x01\x00\x02null",
+		"a list":                   "\x01\x00\x02[]",
+		"half a body":              "\x01\x00\x02" + body[:5],
+		"a second body":            "\x01\x00\x02" + body + body,
+		"a closing brace too many": "\x01\x00\x02" + body + "}",
+		"a stray bracket":          "\x01\x00\x02" + body + "]",
+		"a negative epoch":         "\x01\x00\x23" + `{"epoch":-1}`,
+		"an epoch of text":         "\x01\x00\x23" + `{"epoch":"1"}`,
+	} {
+		if c, err := registry.Decode([]byte(b)); err == nil {
+			t.Errorf("command, %s: read as %+v", name, c)
+		}
+	}
+	for name, b := range map[string]string{
+		"no bytes":                 "",
+		"a later version":          "\x02" + `{"cluster":"test"}`,
+		"an unknown field":         "\x01" + `{"cluster":"test","colour":"red"}`,
+		"an unknown field inside":  "\x01" + `{"databases":[{"name":"orders","colour":"red"}]}`,
+		"null":                     "\x01null",
+		"a database that is null":  "\x01" + `{"databases":[null]}`,
+		"a second body":            "\x01{}{}",
+		"a closing brace too many": "\x01{}}",
+		"half a body":              "\x01" + `{"cluster":`,
+	} {
+		if s, err := registry.DecodeState([]byte(b)); err == nil {
+			t.Errorf("state, %s: read as %+v", name, s)
+		}
+	}
+}
+
+func TestACommandTooLargeIsNotEncoded(t *testing.T) {
+	c := revoke(1, "")
+	c.Cause.Detail = strings.Repeat("x", registry.MaxCommand)
+	if _, err := registry.Encode(c); !errors.Is(err, registry.ErrInvalid) {
+		t.Errorf("encode %d bytes of detail: %v, want ErrInvalid", registry.MaxCommand, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, c := range everyKind() {
+		b, err := registry.Encode(c)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	base := serving(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := registry.Decode(b)
+		if err != nil {
+			return
+		}
+		first, err := registry.Encode(c)
+		if err != nil {
+			return // only what is too large cannot be written again
+		}
+		again, err := registry.Decode(first)
+		if err != nil {
+			t.Fatalf("decode what was encoded: %v\n%q", err, first)
+		}
+		if second, _ := registry.Encode(again); !bytes.Equal(first, second) {
+			t.Errorf("encoding does not come to rest: %q, then %q", first, second)
+		}
+		if s, err := c.Apply(base); err == nil {
+			_ = s.Records() // any bytes that are accepted can be published
+		}
+	})
+}
+
+func FuzzDecodeState(f *testing.F) {
+	for _, s := range []*registry.State{registry.New("test"), forming(f), serving(f), rich(f)} {
+		b, err := registry.EncodeState(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := registry.DecodeState(b)
+		if err != nil {
+			return
+		}
+		_ = s.Records()
+		first, err := registry.EncodeState(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := registry.DecodeState(first)
+		if err != nil {
+			t.Fatalf("decode what was encoded: %v\n%q", err, first)
+		}
+		if second, _ := registry.EncodeState(again); !bytes.Equal(first, second) {
+			t.Errorf("encoding does not come to rest: %q, then %q", first, second)
+		}
+		if !json.Valid(first[1:]) {
+			t.Errorf("a state is not JSON: %q", first)
+		}
+	})
+}

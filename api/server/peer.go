@@ -1,6 +1,7 @@
-package api
+package server
 
 import (
+	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/registry"
 )
@@ -57,9 +58,9 @@ func Authorize(p Peer, v Verb, db registry.DatabaseName) error {
 		what = "database " + string(db)
 	}
 	if p == (Peer{}) {
-		return problem(CodeStranger, "present a certificate of this cluster", "nobody may %s %s without a certificate", v, what)
+		return api.NewProblem(api.CodeStranger, "present a certificate of this cluster", "nobody may %s %s without a certificate", v, what)
 	}
-	return problem(CodeForbidden, needs(v), "%s may not %s %s", p, v, what)
+	return api.NewProblem(api.CodeForbidden, needs(v), "%s may not %s %s", p, v, what)
 }
 
 func needs(v Verb) string {
@@ -79,7 +80,7 @@ func authorizeCommand(p Peer, s *registry.State, c registry.Command) error {
 	switch c := c.(type) {
 	case *registry.PutNode:
 		if c.Node.Role != registry.RoleClient {
-			return problem(CodeForbidden, "servers register themselves", "%s may not register the %s %s", p, c.Node.Role, c.Node.ID)
+			return api.NewProblem(api.CodeForbidden, "servers register themselves", "%s may not register the %s %s", p, c.Node.Role, c.Node.ID)
 		}
 		owner = c.Node.ID
 	case *registry.PutService:
@@ -91,18 +92,18 @@ func authorizeCommand(p Peer, s *registry.State, c registry.Command) error {
 	case *registry.PutMember:
 		owner = c.Member.Node
 		if other, ok := memberNode(s, c.Database, c.Member.ID); ok && other != owner {
-			return problem(CodeForbidden, "remove the member first", "%s may not take over %s of %s from node %s", p, c.Member.ID, c.Database, other)
+			return api.NewProblem(api.CodeForbidden, "remove the member first", "%s may not take over %s of %s from node %s", p, c.Member.ID, c.Database, other)
 		}
 	case *registry.PutDatabase:
 		if _, ok := s.Database(c.Name); ok {
-			return problem(CodeForbidden, "an operator changes policies", "%s may not change database %s", p, c.Name)
+			return api.NewProblem(api.CodeForbidden, "an operator changes policies", "%s may not change database %s", p, c.Name)
 		}
 		return nil
 	default:
-		return problem(CodeForbidden, "a client registers nodes, services and members", "%s may not propose %T", p, c)
+		return api.NewProblem(api.CodeForbidden, "a client registers nodes, services and members", "%s may not propose %T", p, c)
 	}
 	if string(owner) != p.Name {
-		return problem(CodeForbidden, "a node speaks for itself only", "%s may not speak for node %s", p, owner)
+		return api.NewProblem(api.CodeForbidden, "a node speaks for itself only", "%s may not speak for node %s", p, owner)
 	}
 	return nil
 }
@@ -112,14 +113,14 @@ func authorizeCommand(p Peer, s *registry.State, c registry.Command) error {
 func authorizeReport(p Peer, s *registry.State, r *health.Report) error {
 	for _, name := range []string{string(r.Database), string(r.Instance), string(r.Node)} {
 		if err := registry.ValidName(name); err != nil {
-			return problem(CodeMalformed, "", "report: %v", err)
+			return api.NewProblem(api.CodeMalformed, "", "report: %v", err)
 		}
 	}
 	if string(r.Node) != p.Name {
-		return problem(CodeForbidden, "a node speaks for itself only", "%s may not report for node %s", p, r.Node)
+		return api.NewProblem(api.CodeForbidden, "a node speaks for itself only", "%s may not report for node %s", p, r.Node)
 	}
 	if node, ok := memberNode(s, r.Database, r.Instance); ok && node != r.Node {
-		return problem(CodeForbidden, "register the member on its new node first",
+		return api.NewProblem(api.CodeForbidden, "register the member on its new node first",
 			"%s reports for %s of %s, which is registered on node %s", p, r.Instance, r.Database, node)
 	}
 	return nil

@@ -26,10 +26,11 @@ const frameVersion = 1
 // FrameKind is the kind byte; numbers are never reused.
 type FrameKind byte
 
+// The kinds of frames.
 const (
-	FrameSnapshot  FrameKind = 1
-	FrameCommands  FrameKind = 2
-	FrameKeepalive FrameKind = 3
+	FrameSnapshot  FrameKind = 1 // a whole state
+	FrameCommands  FrameKind = 2 // what was committed since
+	FrameKeepalive FrameKind = 3 // the stream lives
 )
 
 const (

@@ -6,22 +6,6 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
-// RoleOperator is a person or a program with a certificate of its own; it is the role of no node.
-const RoleOperator registry.Role = "operator"
-
-// Peer is who is at the other end of a request, proved by its certificate. The zero Peer is a stranger.
-type Peer struct {
-	Role registry.Role
-	Name string // the node's name; for an operator the person's
-}
-
-func (p Peer) String() string {
-	if p == (Peer{}) {
-		return "a stranger"
-	}
-	return string(p.Role) + "/" + p.Name
-}
-
 // Verb is what a route does, as far as permission goes.
 type Verb string
 
@@ -40,14 +24,14 @@ const (
 //	client    read, report; propose what concerns itself (authorizeCommand)
 //	operator  everything but report and propose
 //	stranger  probe
-func Authorize(p Peer, v Verb, db registry.DatabaseName) error {
+func Authorize(p api.Peer, v Verb, db registry.DatabaseName) error {
 	allowed := false
 	switch p.Role {
 	case registry.RoleServer:
 		allowed = true
 	case registry.RoleClient:
 		allowed = v != Operate
-	case RoleOperator:
+	case api.RoleOperator:
 		allowed = v != Report && v != Propose
 	}
 	if allowed || v == Probe {
@@ -57,7 +41,7 @@ func Authorize(p Peer, v Verb, db registry.DatabaseName) error {
 	if db != "" {
 		what = "database " + string(db)
 	}
-	if p == (Peer{}) {
+	if p == (api.Peer{}) {
 		return api.NewProblem(api.CodeStranger, "present a certificate of this cluster", "nobody may %s %s without a certificate", v, what)
 	}
 	return api.NewProblem(api.CodeForbidden, needs(v), "%s may not %s %s", p, v, what)
@@ -72,7 +56,7 @@ func needs(v Verb) string {
 
 // authorizeCommand says why p may not propose c, or nil: a client registers itself and what runs on it. Servers propose
 // anything. s should be the leader's state: a client creates a database but does not change one.
-func authorizeCommand(p Peer, s *registry.State, c registry.Command) error {
+func authorizeCommand(p api.Peer, s *registry.State, c registry.Command) error {
 	if p.Role == registry.RoleServer {
 		return nil
 	}
@@ -110,7 +94,7 @@ func authorizeCommand(p Peer, s *registry.State, c registry.Command) error {
 
 // authorizeReport says why p may not send r, or nil. Reports carry promises and fenced positions, so nobody speaks for
 // another node, and a registered instance reports from the node it is registered on (G1, G3).
-func authorizeReport(p Peer, s *registry.State, r *health.Report) error {
+func authorizeReport(p api.Peer, s *registry.State, r *health.Report) error {
 	for _, name := range []string{string(r.Database), string(r.Instance), string(r.Node)} {
 		if err := registry.ValidName(name); err != nil {
 			return api.NewProblem(api.CodeMalformed, "", "report: %v", err)

@@ -69,7 +69,7 @@ func (s *Server) endReports(c *call, line int, err error) {
 	_ = json.NewEncoder(c.w).Encode(p) // the agent is gone: nobody to tell
 }
 
-func (s *Server) receive(from Peer, line []byte) error {
+func (s *Server) receive(from api.Peer, line []byte) error {
 	if err := checkShape(line); err != nil {
 		return malformed(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ type Config struct {
 	Backend Backend
 	// Identify says who is at the other end; cs is zero for a connection without TLS. A stranger is the zero Peer, not an
 	// error; an error refuses the request.
-	Identify func(cs tls.ConnectionState) (Peer, error)
+	Identify func(cs tls.ConnectionState) (api.Peer, error)
 	// Forward reaches the leader's API with this server's identity.
 	Forward *api.Transport
 	Log     *slog.Logger
@@ -130,7 +131,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 type call struct {
 	w    http.ResponseWriter
 	r    *http.Request
-	peer Peer // on whose behalf it comes
+	peer api.Peer // on whose behalf it comes
 	db   registry.DatabaseName
 	// stale says that the answer may come from this server's own state.
 	stale bool
@@ -210,7 +211,7 @@ func (s *Server) admit(rt Route, c *call) error {
 	c.peer = peer
 	if behalf := c.r.Header.Get(api.HeaderPeer); behalf != "" && peer.Role == registry.RoleServer {
 		role, name, _ := strings.Cut(behalf, "/")
-		c.peer = Peer{Role: registry.Role(role), Name: name}
+		c.peer = api.Peer{Role: registry.Role(role), Name: name}
 		if err := Authorize(c.peer, rt.Verb, c.db); err != nil {
 			return err
 		}
@@ -230,7 +231,7 @@ func (s *Server) admit(rt Route, c *call) error {
 func (c *call) query(rt Route) error {
 	q := c.r.URL.Query()
 	for name, values := range q {
-		if !contains(rt.Query, name) || len(values) > 1 {
+		if !slices.Contains(rt.Query, name) || len(values) > 1 {
 			return api.NewProblem(api.CodeMalformed, "parameters here: "+strings.Join(rt.Query, ", "), "parameter %q is unknown or given twice", name)
 		}
 	}
@@ -248,15 +249,6 @@ func (c *call) query(rt Route) error {
 		c.wait = d
 	}
 	return nil
-}
-
-func contains(all []string, s string) bool {
-	for _, a := range all {
-		if a == s {
-			return true
-		}
-	}
-	return false
 }
 
 // body reads the whole body within BodyTime.

@@ -272,7 +272,7 @@ func (r *rig) up(n *backend, addr string) {
 	}
 	id := r.identity(identity.RoleServer, string(n.id))
 	cfg := server.Config{
-		Node: n.id, Version: "test", Backend: n, Identify: identify, Log: slog.New(slog.DiscardHandler),
+		Node: n.id, Version: "test", Backend: n, Identify: identify, Log: quiet(),
 		Forward: r.transport(id), Keepalive: 20 * time.Millisecond,
 	}
 	if r.config != nil {
@@ -344,7 +344,7 @@ func (r *rig) addrs(ids ...registry.NodeID) []string {
 // client is an API client of a peer at the given servers.
 func (r *rig) client(tr *api.Transport, ids ...registry.NodeID) *api.Client {
 	r.t.Helper()
-	c, err := api.NewClient(api.ClientConfig{Addrs: api.Static(r.addrs(ids...)...), Transport: tr, Log: slog.New(slog.DiscardHandler)})
+	c, err := api.NewClient(api.ClientConfig{Addrs: api.Static(r.addrs(ids...)...), Transport: tr, Log: quiet()})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -459,3 +459,5 @@ func report(id registry.InstanceID, seq uint64) health.Report {
 func anonymous() *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -267,23 +266,5 @@ func TestProbesNeedNoCertificate(t *testing.T) {
 		if a := r.raw(r.stranger(), "GET", target, ""); a.status != want {
 			t.Errorf("cut off: %s: %d", target, a.status)
 		}
-	}
-}
-
-func TestHeadersThatDoNotComeEndTheConnection(t *testing.T) {
-	r := start(t, nil, "s1")
-	conn, err := net.Dial("tcp", r.servers["s1"].addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	if _, err := conn.Write([]byte("GET /v1/livez HTTP/1.1\r\n")); err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
-	b := make([]byte, 100)
-	n, err := conn.Read(b)
-	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-		t.Errorf("the connection lives on; read %q", b[:n])
 	}
 }

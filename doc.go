@@ -12,7 +12,7 @@
 //	         /  |   \  \___________  |           |
 //	      raft  |    \             \ |           |
 //	       |    | dnsserver hostsgen health      |   discovery    (leaf: node names are strings here)
-//	       |   api                   |           |
+//	       |   api <- api/server     |           |
 //	       |    |                 promote        |
 //	       +----+------ agent -------+-----------+----+
 //	                      |
@@ -37,7 +37,7 @@
 //	dnsserver  answers DNS questions from the records last published
 //	hostsgen   keeps a marked block of a hosts file equal to the records
 //	identity   makes and checks the certificates by which nodes know each other
-//	api        the door: HTTP server and client, the state stream, reports from agents
+//	api        the door: what goes over the wire, HTTP client, the state stream, reports from agents; api/server answers
 //	agent      puts one node together and takes it apart in reverse order
 //	config     reads a node's HCL file, with a position and a way out in every error
 //	demo       runs a whole cluster on this machine and proves a failover

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/server"
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/raft"
 	"github.com/baton-db/baton/registry"
@@ -15,7 +16,7 @@ import (
 // backend is what the API of a server may ask of this node.
 type backend struct{ *Agent }
 
-var _ api.Backend = backend{}
+var _ server.Backend = backend{}
 
 func (b backend) State() *registry.State   { return b.replica.State() }
 func (b backend) Changed() <-chan struct{} { return b.replica.Changed() }

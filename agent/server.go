@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/server"
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/identity"
 	"github.com/baton-db/baton/mysqld"
@@ -31,7 +32,7 @@ func (a *Agent) serverParts(raftPort, http net.Listener) ([]part, error) {
 		return nil, err
 	}
 	a.replica = replica
-	door, err := api.NewServer(api.ServerConfig{Node: a.cfg.Node, Version: a.version, Backend: backend{a}, Identify: identify,
+	door, err := server.New(server.Config{Node: a.cfg.Node, Version: a.version, Backend: backend{a}, Identify: identify,
 		Forward: a.transport, Log: a.room("api")})
 	if err != nil {
 		return nil, errors.Join(err, replica.Close(context.Background()))

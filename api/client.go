@@ -138,7 +138,7 @@ func (c *Client) propose(ctx context.Context, cmd registry.Command, q request) (
 	if err != nil {
 		return 0, err
 	}
-	q.method, q.path, q.body, q.mediaType, q.time = http.MethodPost, "/v1/propose", body, commandType, answerTime
+	q.method, q.path, q.body, q.mediaType, q.time = http.MethodPost, "/v1/propose", body, CommandType, answerTime
 	var v Proposed
 	_, err = c.do(ctx, q, &v)
 	return v.Index, err
@@ -196,8 +196,7 @@ func elsewhere(method string, err error) bool {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p.Code == CodeNotLeader || p.Code == CodeNoQuorum || p.Code == CodeClosing || p.Code == CodeTooMany
 	}
-	_, unsent := errors.AsType[*dialError](err)
-	return unsent || method == http.MethodGet
+	return Unsent(err) || method == http.MethodGet
 }
 
 // mostTelling joins errors so that what a server said hides that another could not be reached.
@@ -235,7 +234,7 @@ func (c *Client) giveUp(addr string) {
 func (c *Client) ask(ctx context.Context, addr string, q request, into any) (Meta, error) {
 	ctx, cancel := context.WithTimeout(ctx, q.time)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, q.method, c.cfg.Transport.url(addr, q.path, q.query), bytes.NewReader(q.body))
+	req, err := http.NewRequestWithContext(ctx, q.method, c.cfg.Transport.URL(addr, q.path, q.query), bytes.NewReader(q.body))
 	if err != nil {
 		return Meta{}, err
 	}
@@ -243,9 +242,9 @@ func (c *Client) ask(ctx context.Context, addr string, q request, into any) (Met
 		req.Header.Set("Content-Type", q.mediaType)
 	}
 	if c.cfg.Node != "" && q.path == "/v1/propose" {
-		req.Header.Set(headerForwardedBy, string(c.cfg.Node))
+		req.Header.Set(HeaderForwardedBy, string(c.cfg.Node))
 	}
-	resp, err := c.cfg.Transport.rt.RoundTrip(req)
+	resp, err := c.cfg.Transport.RoundTrip(req)
 	if err != nil {
 		return Meta{}, q.inDoubt(err)
 	}
@@ -265,7 +264,7 @@ func (c *Client) ask(ctx context.Context, addr string, q request, into any) (Met
 
 // inDoubt marks the error of a request that may have had an effect.
 func (q request) inDoubt(err error) error {
-	if _, unsent := errors.AsType[*dialError](err); unsent || q.method == http.MethodGet {
+	if Unsent(err) || q.method == http.MethodGet {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrInDoubt, err)
@@ -281,11 +280,11 @@ func problemIn(status string, b []byte) error {
 }
 
 func metaOf(h http.Header) Meta {
-	index, _ := strconv.ParseUint(h.Get(headerIndex), 10, 64) // absent: 0
+	index, _ := strconv.ParseUint(h.Get(HeaderIndex), 10, 64) // absent: 0
 	m := Meta{Index: registry.Index(index)}
-	if contact := h.Get(headerContact); contact != "" {
+	if contact := h.Get(HeaderContact); contact != "" {
 		ms, _ := strconv.ParseInt(contact, 10, 64)
-		m.Stale, m.KnownLeader, m.LastContact = true, registry.NodeID(h.Get(headerLeader)), time.Duration(ms)*time.Millisecond
+		m.Stale, m.KnownLeader, m.LastContact = true, registry.NodeID(h.Get(HeaderLeader)), time.Duration(ms)*time.Millisecond
 	}
 	return m
 }

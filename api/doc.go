@@ -1,14 +1,13 @@
-// Package api is the door: HTTP server and client, the state stream that client nodes follow, reports from agents.
+// Package api is the door: what goes over the wire, the client, the state stream that client nodes follow, reports from
+// agents. Package server below it answers.
 //
-//	Client ------ GET, POST /v1/... ----------> Server --State, Barrier, Propose--> Backend (raft, health, discovery)
-//	Follower <--- GET /v1/state/stream -------- Server
-//	Reporter ---- POST /v1/reports -----------> every Server
-//
-// The room decides nothing: it reads a Backend, refuses what must not be asked for, and hands a command to the log.
+//	Client ------ GET, POST /v1/... ----------> server.Server --State, Barrier, Propose--> Backend
+//	Follower <--- GET /v1/state/stream -------- server.Server
+//	Reporter ---- POST /v1/reports -----------> every server.Server
 //
 // # Requests
 //
-// Everything is under /v1 and is one line of Routes, from which the mux, the authorization and the documentation are
+// Everything is under /v1 and is one line of server.Routes, from which the mux, the authorization and the documentation are
 // made. Bodies are JSON with snake_case names, at most MaxBody bytes, and are read strictly: unknown fields, duplicate
 // keys, deep nesting and trailing bytes are errors that say at which byte. Errors are application/problem+json
 // (RFC 9457) with a stable code and a hint; see Problem. A GET never changes anything.
@@ -49,8 +48,6 @@
 //
 //   - HTTP/2 only between nodes, with pings every second: a stream notices within two seconds that the other end is
 //     gone, without a deadline of its own, and all streams to one server share one connection.
-//   - Who the peer is comes from the TLS state of the request (ServerConfig.Identify), not from a hook at accept: the
-//     handshake need not be over then.
 //   - A proposal is repeated at another address only when it certainly was not received (dial error, or a 503 whose
 //     code says that nothing was proposed). Everything else is ErrInDoubt: look before asking again.
 package api

@@ -109,7 +109,7 @@ func (f *Follower) follow(ctx context.Context) (progress bool, err error) {
 	defer func() { _ = body.Close() }()
 	good := time.Now() // when the server last was in touch with its leader
 	for {
-		fr, err := readFrame(body)
+		fr, err := ReadFrame(body)
 		if err != nil {
 			return progress, fmt.Errorf("follow %s: %w", addr, errors.Join(err, context.Cause(ctx)))
 		}
@@ -118,7 +118,7 @@ func (f *Follower) follow(ctx context.Context) (progress bool, err error) {
 			f.amiss = true
 			return progress, fmt.Errorf("follow %s: %w", addr, err)
 		}
-		if fr.contact < followBehind && fr.index >= f.State().Index() {
+		if fr.Contact < followBehind && fr.Index >= f.State().Index() {
 			good, progress = time.Now(), true
 		}
 		if time.Since(good) > followBehind && len(addrs) > 1 {
@@ -131,14 +131,14 @@ func (f *Follower) follow(ctx context.Context) (progress bool, err error) {
 func (f *Follower) open(ctx context.Context, addr string) (io.ReadCloser, error) {
 	query := "cluster=" + url.QueryEscape(string(f.cluster))
 	if i := f.State().Index(); i > 0 && !f.amiss {
-		query += "&index=" + indexText(i)
+		query += "&index=" + IndexText(i)
 	}
 	transport := f.client.cfg.Transport
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, transport.url(addr, "/v1/state/stream", query), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, transport.URL(addr, "/v1/state/stream", query), nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := transport.rt.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -151,39 +151,39 @@ func (f *Follower) open(ctx context.Context, addr string) (io.ReadCloser, error)
 }
 
 // take makes one frame part of the state.
-func (f *Follower) take(fr frame) error {
+func (f *Follower) take(fr Frame) error {
 	var err error
-	switch fr.kind {
-	case frameSnapshot:
+	switch fr.Kind {
+	case FrameSnapshot:
 		err = f.replace(fr)
-	case frameCommands:
+	case FrameCommands:
 		err = f.apply(fr)
 	}
 	if err != nil {
 		return err
 	}
-	f.contact.Store(int64(fr.contact))
+	f.contact.Store(int64(fr.Contact))
 	f.heard.Store(int64(time.Since(f.begun)))
 	return nil
 }
 
 // replace takes a snapshot, unless it is older than what the follower has (G6).
-func (f *Follower) replace(fr frame) error {
-	s, err := registry.DecodeState(fr.state)
+func (f *Follower) replace(fr Frame) error {
+	s, err := registry.DecodeState(fr.State)
 	if err != nil {
-		return fmt.Errorf("snapshot at %d: %w", fr.index, err)
+		return fmt.Errorf("snapshot at %d: %w", fr.Index, err)
 	}
 	own := f.State().Index()
 	switch {
 	case s.Cluster() != f.cluster:
 		return fmt.Errorf("snapshot of %q, this is %q: %w", s.Cluster(), f.cluster, errOtherCluster)
-	case s.Index() != fr.index:
-		return fmt.Errorf("snapshot at %d holds index %d: %w", fr.index, s.Index(), ErrFrame)
-	case fr.index < own:
-		return fmt.Errorf("snapshot at %d, own index is %d: %w", fr.index, own, errGap)
+	case s.Index() != fr.Index:
+		return fmt.Errorf("snapshot at %d holds index %d: %w", fr.Index, s.Index(), ErrFrame)
+	case fr.Index < own:
+		return fmt.Errorf("snapshot at %d, own index is %d: %w", fr.Index, own, errGap)
 	}
 	f.amiss = false
-	if fr.index > own {
+	if fr.Index > own {
 		f.feed.Publish(s)
 	}
 	return nil
@@ -191,12 +191,12 @@ func (f *Follower) replace(fr frame) error {
 
 // apply takes commands and publishes once, behind the last. A command that Apply refuses changes nothing but the index,
 // as on every server. One that cannot be read stops the follower here: a later snapshot may bring it past.
-func (f *Follower) apply(fr frame) error {
+func (f *Follower) apply(fr Frame) error {
 	s := f.State()
-	if fr.prev != s.Index() {
-		return fmt.Errorf("commands behind %d, own index is %d: %w", fr.prev, s.Index(), errGap)
+	if fr.Prev != s.Index() {
+		return fmt.Errorf("commands behind %d, own index is %d: %w", fr.Prev, s.Index(), errGap)
 	}
-	for _, c := range fr.commands {
+	for _, c := range fr.Commands {
 		cmd, err := registry.Decode(c.Bytes)
 		if err != nil {
 			return fmt.Errorf("command %d: %w", c.Index, err)

@@ -14,16 +14,23 @@ import (
 // ErrFrame is returned for bytes that are no frame of a version and kind that this baton reads.
 var ErrFrame = errors.New("bad frame")
 
+// Committed is one command of the log as registry.Encode wrote it.
+type Committed struct {
+	Index registry.Index
+	Bytes []byte
+}
+
 // frameVersion is the version byte of every frame.
 const frameVersion = 1
 
-// frameKind is the kind byte; numbers are never reused.
-type frameKind byte
+// FrameKind is the kind byte; numbers are never reused.
+type FrameKind byte
 
+// The kinds of frames.
 const (
-	frameSnapshot  frameKind = 1
-	frameCommands  frameKind = 2
-	frameKeepalive frameKind = 3
+	FrameSnapshot  FrameKind = 1 // a whole state
+	FrameCommands  FrameKind = 2 // what was committed since
+	FrameKeepalive FrameKind = 3 // the stream lives
 )
 
 const (
@@ -35,29 +42,43 @@ const (
 	maxKeepalive = frameHead
 )
 
-// frame is one message of the state stream; see the package comment for its bytes.
-type frame struct {
-	kind    frameKind
-	index   registry.Index
-	contact time.Duration // whole milliseconds, at most 49 days
+// Frame is one message of the state stream; see the package comment for its bytes.
+type Frame struct {
+	Kind    FrameKind
+	Index   registry.Index
+	Contact time.Duration // whole milliseconds, at most 49 days
 
-	state    []byte         // of a snapshot: as registry.EncodeState wrote it
-	prev     registry.Index // of commands: the index they follow
-	commands []Committed
+	State    []byte         // of a snapshot: as registry.EncodeState wrote it
+	Prev     registry.Index // of commands: the index they follow
+	Commands []Committed
 }
 
-// appendFrame appends the bytes of f, its length first.
-func appendFrame(b []byte, f frame) []byte {
+// MaxState is the largest encoded state that a snapshot frame can hold, in bytes.
+const MaxState = maxFrame - frameHead
+
+// Batch is how many of commands, at least one, go into one frame.
+func Batch(commands []Committed) int {
+	size := 0
+	for i, c := range commands {
+		if size += commandHead + len(c.Bytes); size > batchBytes {
+			return i + 1
+		}
+	}
+	return len(commands)
+}
+
+// AppendFrame appends the bytes of f, its length first.
+func AppendFrame(b []byte, f Frame) []byte {
 	at := len(b)
-	b = append(b, 0, 0, 0, 0, frameVersion, byte(f.kind))
-	b = binary.BigEndian.AppendUint64(b, uint64(f.index))
-	b = binary.BigEndian.AppendUint32(b, uint32(min(f.contact.Milliseconds(), 1<<32-1)))
-	switch f.kind {
-	case frameSnapshot:
-		b = append(b, f.state...)
-	case frameCommands:
-		b = binary.BigEndian.AppendUint64(b, uint64(f.prev))
-		for _, c := range f.commands {
+	b = append(b, 0, 0, 0, 0, frameVersion, byte(f.Kind))
+	b = binary.BigEndian.AppendUint64(b, uint64(f.Index))
+	b = binary.BigEndian.AppendUint32(b, uint32(min(f.Contact.Milliseconds(), 1<<32-1)))
+	switch f.Kind {
+	case FrameSnapshot:
+		b = append(b, f.State...)
+	case FrameCommands:
+		b = binary.BigEndian.AppendUint64(b, uint64(f.Prev))
+		for _, c := range f.Commands {
 			b = binary.BigEndian.AppendUint64(b, uint64(c.Index))
 			b = binary.BigEndian.AppendUint32(b, uint32(len(c.Bytes)))
 			b = append(b, c.Bytes...)
@@ -67,68 +88,68 @@ func appendFrame(b []byte, f frame) []byte {
 	return b
 }
 
-// readFrame reads the next frame. The error is io.EOF at the end between two frames, and wraps ErrFrame for bytes that
+// ReadFrame reads the next frame. The error is io.EOF at the end between two frames, and wraps ErrFrame for bytes that
 // are none. Memory is taken as the bytes arrive, not as the length promises.
-func readFrame(r io.Reader) (frame, error) {
+func ReadFrame(r io.Reader) (Frame, error) {
 	var size [4]byte
 	if _, err := io.ReadFull(r, size[:]); err != nil {
 		if errors.Is(err, io.EOF) {
-			return frame{}, io.EOF
+			return Frame{}, io.EOF
 		}
-		return frame{}, fmt.Errorf("read frame: %w", err)
+		return Frame{}, fmt.Errorf("read frame: %w", err)
 	}
 	n := int64(binary.BigEndian.Uint32(size[:]))
 	if n < frameHead || n > maxFrame {
-		return frame{}, fmt.Errorf("%d bytes long, want %d to %d: %w", n, frameHead, maxFrame, ErrFrame)
+		return Frame{}, fmt.Errorf("%d bytes long, want %d to %d: %w", n, frameHead, maxFrame, ErrFrame)
 	}
 	var body bytes.Buffer
 	if _, err := io.CopyN(&body, r, n); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		return frame{}, fmt.Errorf("read frame of %d bytes: %w", n, err)
+		return Frame{}, fmt.Errorf("read frame of %d bytes: %w", n, err)
 	}
 	return parseFrame(body.Bytes())
 }
 
 // parseFrame reads the bytes behind the length. The frame keeps parts of b.
-func parseFrame(b []byte) (frame, error) {
+func parseFrame(b []byte) (Frame, error) {
 	if len(b) < frameHead || b[0] != frameVersion {
-		return frame{}, fmt.Errorf("version %d of %d bytes, this baton reads %d: %w", b[:min(1, len(b))], len(b), frameVersion, ErrFrame)
+		return Frame{}, fmt.Errorf("version %d of %d bytes, this baton reads %d: %w", b[:min(1, len(b))], len(b), frameVersion, ErrFrame)
 	}
-	f := frame{
-		kind:    frameKind(b[1]),
-		index:   registry.Index(binary.BigEndian.Uint64(b[2:])),
-		contact: time.Duration(binary.BigEndian.Uint32(b[10:])) * time.Millisecond,
+	f := Frame{
+		Kind:    FrameKind(b[1]),
+		Index:   registry.Index(binary.BigEndian.Uint64(b[2:])),
+		Contact: time.Duration(binary.BigEndian.Uint32(b[10:])) * time.Millisecond,
 	}
 	rest := b[frameHead:]
-	switch f.kind {
-	case frameSnapshot:
-		f.state = rest
+	switch f.Kind {
+	case FrameSnapshot:
+		f.State = rest
 		return f, nil
-	case frameCommands:
+	case FrameCommands:
 		if len(b) > maxCommands {
-			return frame{}, fmt.Errorf("commands: %d bytes, at most %d: %w", len(b), maxCommands, ErrFrame)
+			return Frame{}, fmt.Errorf("commands: %d bytes, at most %d: %w", len(b), maxCommands, ErrFrame)
 		}
 		return f, f.parseCommands(rest)
-	case frameKeepalive:
+	case FrameKeepalive:
 		if len(b) > maxKeepalive {
-			return frame{}, fmt.Errorf("keepalive: %d bytes behind it: %w", len(rest), ErrFrame)
+			return Frame{}, fmt.Errorf("keepalive: %d bytes behind it: %w", len(rest), ErrFrame)
 		}
 		return f, nil
 	}
-	return frame{}, fmt.Errorf("kind %d: %w", f.kind, ErrFrame)
+	return Frame{}, fmt.Errorf("kind %d: %w", f.Kind, ErrFrame)
 }
 
-func (f *frame) parseCommands(b []byte) error {
+func (f *Frame) parseCommands(b []byte) error {
 	if len(b) < 8 {
 		return fmt.Errorf("commands: cut short: %w", ErrFrame)
 	}
-	f.prev = registry.Index(binary.BigEndian.Uint64(b))
-	last := f.prev
+	f.Prev = registry.Index(binary.BigEndian.Uint64(b))
+	last := f.Prev
 	for b = b[8:]; len(b) > 0; {
 		if len(b) < commandHead {
-			return fmt.Errorf("commands: cut short after %d: %w", len(f.commands), ErrFrame)
+			return fmt.Errorf("commands: cut short after %d: %w", len(f.Commands), ErrFrame)
 		}
 		c := Committed{Index: registry.Index(binary.BigEndian.Uint64(b))}
 		n := int64(binary.BigEndian.Uint32(b[8:]))
@@ -139,10 +160,10 @@ func (f *frame) parseCommands(b []byte) error {
 			return fmt.Errorf("commands: index %d after %d: %w", c.Index, last, ErrFrame)
 		}
 		c.Bytes, b, last = b[:n:n], b[n:], c.Index
-		f.commands = append(f.commands, c)
+		f.Commands = append(f.Commands, c)
 	}
-	if last != f.index || len(f.commands) == 0 {
-		return fmt.Errorf("commands: end at %d, frame says %d: %w", last, f.index, ErrFrame)
+	if last != f.Index || len(f.Commands) == 0 {
+		return fmt.Errorf("commands: end at %d, frame says %d: %w", last, f.Index, ErrFrame)
 	}
 	return nil
 }

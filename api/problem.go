@@ -10,6 +10,15 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
+// ErrNotLeader says that this server does not lead: nothing was proposed, another server may be asked.
+var ErrNotLeader = errors.New("not the leader")
+
+// ErrNoQuorum says that there is no leader, or that the leader hears no majority: nothing was proposed.
+var ErrNoQuorum = errors.New("no quorum")
+
+// ErrInDoubt says that a command may or may not have been committed: read the state before asking again.
+var ErrInDoubt = errors.New("outcome not known")
+
 // Code is the stable name of an error: BT-2xxx consensus, BT-3xxx databases, BT-5xxx requests. A code is never reused.
 type Code string
 
@@ -145,8 +154,8 @@ func (p *Problem) Unwrap() error {
 	return nil
 }
 
-// problem makes a Problem; an empty hint is left out.
-func problem(code Code, hint, format string, args ...any) *Problem {
+// NewProblem makes a Problem; an empty hint is left out.
+func NewProblem(code Code, hint, format string, args ...any) *Problem {
 	status, title := code.meaning()
 	return &Problem{
 		Type: "urn:baton:problem:" + string(code), Title: title, Status: status,
@@ -154,14 +163,14 @@ func problem(code Code, hint, format string, args ...any) *Problem {
 	}
 }
 
-// problemOf turns any error into a Problem of its own, safe to change.
-func problemOf(err error) *Problem {
+// ProblemOf turns any error into a Problem of its own, safe to change.
+func ProblemOf(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		own := *p
 		return &own
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problem(CodeTooLarge, "", "the body is larger than %d bytes", MaxBody)
+		return NewProblem(CodeTooLarge, "", "the body is larger than %d bytes", MaxBody)
 	}
 	for _, k := range []struct {
 		target error
@@ -178,8 +187,8 @@ func problemOf(err error) *Problem {
 		{context.DeadlineExceeded, CodeNoQuorum, "ask again, or read with ?stale"},
 	} {
 		if errors.Is(err, k.target) {
-			return problem(k.code, k.hint, "%v", err)
+			return NewProblem(k.code, k.hint, "%v", err)
 		}
 	}
-	return problem(CodeInternal, "", "%v", err)
+	return NewProblem(CodeInternal, "", "%v", err)
 }

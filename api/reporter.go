@@ -162,13 +162,13 @@ func (p *Reporter) stream(ctx context.Context, addr string) (accepted bool, err 
 		cancel()
 		_ = body.CloseWithError(io.ErrClosedPipe) // wakes the writer
 	}()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.cfg.Transport.url(addr, "/v1/reports", ""), body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.cfg.Transport.URL(addr, "/v1/reports", ""), body)
 	if err != nil {
 		return false, err
 	}
-	req.Header.Set("Content-Type", "application/x-ndjson")
+	req.Header.Set("Content-Type", ReportsType)
 	wg.Go(func() { _ = pen.CloseWithError(p.write(ctx, pen)) })
-	resp, err := p.cfg.Transport.rt.RoundTrip(req)
+	resp, err := p.cfg.Transport.RoundTrip(req)
 	if err != nil {
 		return false, fmt.Errorf("report to %s: %w", addr, err)
 	}

@@ -52,21 +52,31 @@ func NewTransport(cfg TransportConfig) *Transport {
 	return t
 }
 
+// RoundTrip is http.RoundTripper's.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.rt.RoundTrip(r) }
+
 // Close drops the connections that are idle.
 func (t *Transport) Close() { t.rt.CloseIdleConnections() }
 
-func (t *Transport) url(addr, path, query string) string {
+// URL is where a path of the API is at host:port addr.
+func (t *Transport) URL(addr, path, query string) string {
 	if query != "" {
 		query = "?" + query
 	}
 	return t.scheme + "://" + addr + path + query
 }
 
-// dialError says that no byte of a request was sent.
+// dialError: there was no connection.
 type dialError struct{ err error }
 
 func (e *dialError) Error() string { return e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
+
+// Unsent reports whether err, of a Transport, says that no byte of the request was sent.
+func Unsent(err error) bool {
+	_, ok := errors.AsType[*dialError](err)
+	return ok
+}
 
 func (c TransportConfig) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)

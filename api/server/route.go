@@ -1,6 +1,7 @@
-package api
+package server
 
 import (
+	"github.com/baton-db/baton/api"
 	"net/http"
 	"slices"
 	"strings"
@@ -39,11 +40,11 @@ func Routes() []Route {
 func probeRoutes() []Route {
 	return []Route{
 		{Method: http.MethodGet, Path: "/v1/livez", Summary: "Does this process answer",
-			Verb: Probe, Place: Here, Response: Health{}, serve: (*Server).livez},
+			Verb: Probe, Place: Here, Response: api.Health{}, serve: (*Server).livez},
 		{Method: http.MethodGet, Path: "/v1/readyz", Summary: "Does this server know a leader and hear it",
-			Verb: Probe, Place: Here, Response: Health{}, serve: (*Server).readyz},
+			Verb: Probe, Place: Here, Response: api.Health{}, serve: (*Server).readyz},
 		{Method: http.MethodGet, Path: "/v1/healthz", Summary: "The same as readyz",
-			Verb: Probe, Place: Here, Response: Health{}, serve: (*Server).readyz},
+			Verb: Probe, Place: Here, Response: api.Health{}, serve: (*Server).readyz},
 	}
 }
 
@@ -51,15 +52,15 @@ func readRoutes() []Route {
 	stale := []string{"stale"}
 	return []Route{
 		{Method: http.MethodGet, Path: "/v1/status", Summary: "The verdict, the consensus and every database in a line",
-			Verb: Read, Place: Fresh, Query: stale, Response: Status{}, serve: (*Server).status},
+			Verb: Read, Place: Fresh, Query: stale, Response: api.Status{}, serve: (*Server).status},
 		{Method: http.MethodGet, Path: "/v1/members", Summary: "What gossip says of every node, as this server hears it",
-			Verb: Read, Place: Here, Response: MemberList{}, serve: (*Server).members},
+			Verb: Read, Place: Here, Response: api.MemberList{}, serve: (*Server).members},
 		{Method: http.MethodGet, Path: "/v1/databases", Summary: "Every database in a line",
-			Verb: Read, Place: Fresh, Query: stale, Response: DatabaseList{}, serve: (*Server).databases},
+			Verb: Read, Place: Fresh, Query: stale, Response: api.DatabaseList{}, serve: (*Server).databases},
 		{Method: http.MethodGet, Path: "/v1/databases/{db}", Summary: "One database: its state and the newest report of each instance",
-			Verb: Read, Place: Fresh, Query: stale, Response: DatabaseView{}, serve: (*Server).database},
+			Verb: Read, Place: Fresh, Query: stale, Response: api.DatabaseView{}, serve: (*Server).database},
 		{Method: http.MethodGet, Path: "/v1/databases/{db}/topology", Summary: "Who follows whom, and how far behind",
-			Verb: Read, Place: Fresh, Query: stale, Response: Topology{}, serve: (*Server).topology},
+			Verb: Read, Place: Fresh, Query: stale, Response: api.Topology{}, serve: (*Server).topology},
 		{Method: http.MethodGet, Path: "/v1/state/stream", Summary: "The state and every committed command, as frames",
 			Verb: Read, Place: Here, Query: []string{"index", "cluster"}, serve: (*Server).stateStream},
 	}
@@ -69,14 +70,14 @@ func operateRoutes() []Route {
 	return []Route{
 		{Method: http.MethodPost, Path: "/v1/databases/{db}/switchover", Summary: "Hand the reign over to a replica",
 			Verb: Operate, Place: Leader, Query: []string{"wait"},
-			Request: SwitchoverRequest{}, Response: SwitchoverResult{}, serve: (*Server).switchover},
+			Request: api.SwitchoverRequest{}, Response: api.SwitchoverResult{}, serve: (*Server).switchover},
 	}
 }
 
 func nodeRoutes() []Route {
 	return []Route{
 		{Method: http.MethodPost, Path: "/v1/propose", Summary: "Hand an encoded command to the log",
-			Verb: Propose, Place: Leader, Response: Proposed{}, serve: (*Server).propose},
+			Verb: Propose, Place: Leader, Response: api.Proposed{}, serve: (*Server).propose},
 		{Method: http.MethodPost, Path: "/v1/reports", Summary: "A stream of reports, one JSON object per line",
 			Verb: Report, Place: Here, serve: (*Server).reports},
 	}
@@ -94,11 +95,11 @@ func (s *Server) handler() http.Handler {
 		allow := strings.Join(allowed, ", ")
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)
-			s.refuse(w, problem(CodeMethod, "use "+allow, "%s %s", r.Method, path))
+			s.refuse(w, api.NewProblem(api.CodeMethod, "use "+allow, "%s %s", r.Method, path))
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, problem(CodeNoRoute, "", "there is no %q here", r.URL.Path))
+		s.refuse(w, api.NewProblem(api.CodeNoRoute, "", "there is no %q here", r.URL.Path))
 	})
 	return mux
 }

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"bufio"
@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/health"
 )
 
@@ -17,7 +18,7 @@ const maxReport = 4 << 20
 // reports hands each line of the body to the backend as it arrives. The head of the answer is sent at once, so that
 // the agent knows that it is heard; the stream ends with the body, with a line that is no report, or with this server.
 func (s *Server) reports(c *call) (any, error) {
-	if err := c.mediaType("application/x-ndjson"); err != nil {
+	if err := c.mediaType(api.ReportsType); err != nil {
 		return nil, err
 	}
 	if err := s.enter(); err != nil {
@@ -36,7 +37,7 @@ func (s *Server) reports(c *call) (any, error) {
 			<-stopped // rc must not be used behind the handler
 		}
 	}()
-	c.w.Header().Set("Content-Type", "application/x-ndjson")
+	c.w.Header().Set("Content-Type", api.ReportsType)
 	if err := rc.Flush(); err != nil {
 		return nil, nil // the agent is gone
 	}
@@ -49,7 +50,7 @@ func (s *Server) reports(c *call) (any, error) {
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		s.endReports(c, 0, problem(CodeTooLarge, "", "a report is longer than %d bytes", maxReport))
+		s.endReports(c, 0, api.NewProblem(api.CodeTooLarge, "", "a report is longer than %d bytes", maxReport))
 	}
 	return nil, nil
 }
@@ -62,13 +63,13 @@ func (s *Server) nextLine(c *call, rc *http.ResponseController, lines *bufio.Sca
 
 // endReports tells the agent why, as the one line of the response's body: its head is sent already.
 func (s *Server) endReports(c *call, line int, err error) {
-	p := problemOf(err)
+	p := api.ProblemOf(err)
 	p.Node, p.Index = s.cfg.Node, s.cfg.Backend.State().Index()
 	c.log.Warn("report stream refused", "from", c.peer.String(), "line", line, "error", err)
 	_ = json.NewEncoder(c.w).Encode(p) // the agent is gone: nobody to tell
 }
 
-func (s *Server) receive(from Peer, line []byte) error {
+func (s *Server) receive(from api.Peer, line []byte) error {
 	if err := checkShape(line); err != nil {
 		return malformed(err)
 	}

@@ -1,24 +1,17 @@
-package api
+package server
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
+	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/registry"
 )
 
-// commandType is the media type of an encoded command.
-const commandType = "application/vnd.baton.command"
-
-// Proposed says where in the log a command stands.
-type Proposed struct {
-	Index registry.Index `json:"index"`
-}
-
 // propose hands a command to the log.
 func (s *Server) propose(c *call) (any, error) {
-	if err := c.mediaType(commandType); err != nil {
+	if err := c.mediaType(api.CommandType); err != nil {
 		return nil, err
 	}
 	b, err := s.body(c)
@@ -32,7 +25,7 @@ func (s *Server) propose(c *call) (any, error) {
 	}
 	cmd, err := registry.Decode(b)
 	if err != nil {
-		return nil, problem(CodeMalformed, "is this server older than the one that sent it?", "%v", err)
+		return nil, api.NewProblem(api.CodeMalformed, "is this server older than the one that sent it?", "%v", err)
 	}
 	if err := authorizeCommand(c.peer, s.cfg.Backend.State(), cmd); err != nil {
 		return nil, err
@@ -41,7 +34,7 @@ func (s *Server) propose(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Proposed{Index: i}, nil
+	return api.Proposed{Index: i}, nil
 }
 
 // commit proposes within the request's time. A deadline that passes leaves the outcome open.
@@ -49,8 +42,8 @@ func (s *Server) commit(ctx context.Context, cmd registry.Command) (registry.Ind
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTime)
 	defer cancel()
 	i, err := s.cfg.Backend.Propose(ctx, cmd)
-	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrNoQuorum) {
-		return 0, fmt.Errorf("%w: %w", ErrInDoubt, err)
+	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, api.ErrNoQuorum) {
+		return 0, fmt.Errorf("%w: %w", api.ErrInDoubt, err)
 	}
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"bytes"
@@ -11,37 +11,27 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/registry"
 )
 
-// MaxBody is the largest body of a request in bytes, the report stream apart.
-const MaxBody = 1 << 20
-
-// The headers of this API.
-const (
-	headerIndex       = "X-Baton-Index"
-	headerLeader      = "X-Baton-Known-Leader"
-	headerContact     = "X-Baton-Last-Contact" // milliseconds
-	headerForwardedBy = "X-Baton-Forwarded-By"
-	headerPeer        = "X-Baton-Peer"
-)
-
-// ServerConfig is what a Server needs.
-type ServerConfig struct {
+// Config is what a Server needs.
+type Config struct {
 	Node    registry.NodeID
 	Version string // of this baton, for people
 	Backend Backend
 	// Identify says who is at the other end; cs is zero for a connection without TLS. A stranger is the zero Peer, not an
 	// error; an error refuses the request.
-	Identify func(cs tls.ConnectionState) (Peer, error)
+	Identify func(cs tls.ConnectionState) (api.Peer, error)
 	// Forward reaches the leader's API with this server's identity.
-	Forward *Transport
+	Forward *api.Transport
 	Log     *slog.Logger
 
 	// RequestTime bounds the work on one request, the wait of a switchover apart.
@@ -55,7 +45,7 @@ type ServerConfig struct {
 	MaxStreams int64
 }
 
-func (c ServerConfig) withDefaults() ServerConfig {
+func (c Config) withDefaults() Config {
 	def := func(d *time.Duration, to time.Duration) {
 		if *d == 0 {
 			*d = to
@@ -73,7 +63,7 @@ func (c ServerConfig) withDefaults() ServerConfig {
 }
 
 // Validate says what is missing.
-func (c ServerConfig) Validate() error {
+func (c Config) Validate() error {
 	if c.Node == "" || c.Backend == nil || c.Identify == nil || c.Forward == nil || c.Log == nil {
 		return errors.New("api server: Node, Backend, Identify, Forward and Log must be set")
 	}
@@ -82,13 +72,13 @@ func (c ServerConfig) Validate() error {
 
 // Server answers the API of one server node.
 type Server struct {
-	cfg     ServerConfig
+	cfg     Config
 	streams atomic.Int64
 	packer  packer
 }
 
-// NewServer returns a server that nothing reaches yet; see Serve.
-func NewServer(cfg ServerConfig) (*Server, error) {
+// New returns a server that nothing reaches yet; see Serve.
+func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -141,7 +131,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 type call struct {
 	w    http.ResponseWriter
 	r    *http.Request
-	peer Peer // on whose behalf it comes
+	peer api.Peer // on whose behalf it comes
 	db   registry.DatabaseName
 	// stale says that the answer may come from this server's own state.
 	stale bool
@@ -155,7 +145,7 @@ type call struct {
 // answer runs one route from permission to response.
 func (s *Server) answer(rt Route, w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, db: registry.DatabaseName(r.PathValue("db")), status: http.StatusOK, log: s.cfg.Log}
-	w.Header().Set(headerIndex, indexText(s.cfg.Backend.State().Index()))
+	w.Header().Set(api.HeaderIndex, api.IndexText(s.cfg.Backend.State().Index()))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	v, err := s.run(rt, c)
@@ -179,8 +169,8 @@ func (s *Server) run(rt Route, c *call) (any, error) {
 	c.r = c.r.WithContext(ctx)
 	if c.stale {
 		leader, _ := s.cfg.Backend.Leader()
-		c.w.Header().Set(headerLeader, string(leader))
-		c.w.Header().Set(headerContact, strconv.FormatInt(s.cfg.Backend.LastContact().Milliseconds(), 10))
+		c.w.Header().Set(api.HeaderLeader, string(leader))
+		c.w.Header().Set(api.HeaderContact, strconv.FormatInt(s.cfg.Backend.LastContact().Milliseconds(), 10))
 		return rt.serve(s, c)
 	}
 	leader, apiAddr := s.cfg.Backend.Leader()
@@ -213,25 +203,25 @@ func (s *Server) admit(rt Route, c *call) error {
 	}
 	peer, err := s.cfg.Identify(cs)
 	if err != nil {
-		return problem(CodeStranger, "present a valid certificate of this cluster", "%v", err)
+		return api.NewProblem(api.CodeStranger, "present a valid certificate of this cluster", "%v", err)
 	}
 	if err := Authorize(peer, rt.Verb, c.db); err != nil {
 		return err
 	}
 	c.peer = peer
-	if behalf := c.r.Header.Get(headerPeer); behalf != "" && peer.Role == registry.RoleServer {
+	if behalf := c.r.Header.Get(api.HeaderPeer); behalf != "" && peer.Role == registry.RoleServer {
 		role, name, _ := strings.Cut(behalf, "/")
-		c.peer = Peer{Role: registry.Role(role), Name: name}
+		c.peer = api.Peer{Role: registry.Role(role), Name: name}
 		if err := Authorize(c.peer, rt.Verb, c.db); err != nil {
 			return err
 		}
 	}
 	if http.NewCrossOriginProtection().Check(c.r) != nil {
-		return problem(CodeCrossOrigin, "", "a page of another site may not act with this browser's certificate")
+		return api.NewProblem(api.CodeCrossOrigin, "", "a page of another site may not act with this browser's certificate")
 	}
 	if strings.Contains(rt.Path, "{db}") {
 		if err := registry.ValidName(string(c.db)); err != nil {
-			return problem(CodeMalformed, "", "database: %v", err)
+			return api.NewProblem(api.CodeMalformed, "", "database: %v", err)
 		}
 	}
 	return c.query(rt)
@@ -241,43 +231,34 @@ func (s *Server) admit(rt Route, c *call) error {
 func (c *call) query(rt Route) error {
 	q := c.r.URL.Query()
 	for name, values := range q {
-		if !contains(rt.Query, name) || len(values) > 1 {
-			return problem(CodeMalformed, "parameters here: "+strings.Join(rt.Query, ", "), "parameter %q is unknown or given twice", name)
+		if !slices.Contains(rt.Query, name) || len(values) > 1 {
+			return api.NewProblem(api.CodeMalformed, "parameters here: "+strings.Join(rt.Query, ", "), "parameter %q is unknown or given twice", name)
 		}
 	}
 	if q.Has("stale") {
 		if v := q.Get("stale"); v != "" && v != "1" && v != "true" {
-			return problem(CodeMalformed, "write ?stale", "stale = %q", v)
+			return api.NewProblem(api.CodeMalformed, "write ?stale", "stale = %q", v)
 		}
 		c.stale = true
 	}
 	if q.Has("wait") {
 		d, err := time.ParseDuration(q.Get("wait"))
 		if err != nil || d < 0 || d > maxWait {
-			return problem(CodeMalformed, "", "wait = %q: want a duration of 0s to %s", q.Get("wait"), maxWait)
+			return api.NewProblem(api.CodeMalformed, "", "wait = %q: want a duration of 0s to %s", q.Get("wait"), maxWait)
 		}
 		c.wait = d
 	}
 	return nil
 }
 
-func contains(all []string, s string) bool {
-	for _, a := range all {
-		if a == s {
-			return true
-		}
-	}
-	return false
-}
-
 // body reads the whole body within BodyTime.
 func (s *Server) body(c *call) ([]byte, error) {
 	rc := http.NewResponseController(c.w)
 	_ = rc.SetReadDeadline(time.Now().Add(s.cfg.BodyTime)) // not supported by some test writers
-	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, MaxBody))
+	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, api.MaxBody))
 	if err != nil {
-		if problemOf(err).Code == CodeInternal {
-			return nil, problem(CodeMalformed, "", "read body: %v", err)
+		if api.ProblemOf(err).Code == api.CodeInternal {
+			return nil, api.NewProblem(api.CodeMalformed, "", "read body: %v", err)
 		}
 		return nil, fmt.Errorf("read body: %w", err)
 	}
@@ -289,18 +270,18 @@ func (s *Server) body(c *call) ([]byte, error) {
 func (c *call) mediaType(want string) error {
 	got, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
 	if strings.TrimSpace(strings.ToLower(got)) != want {
-		return problem(CodeMediaType, "set Content-Type: "+want, "the body is %q", got)
+		return api.NewProblem(api.CodeMediaType, "set Content-Type: "+want, "the body is %q", got)
 	}
 	return nil
 }
 
 // refuse writes err as a problem.
 func (s *Server) refuse(w http.ResponseWriter, err error) {
-	p := problemOf(err)
+	p := api.ProblemOf(err)
 	if p.Node == "" {
 		p.Node, p.Index = s.cfg.Node, s.cfg.Backend.State().Index()
 	}
-	if p.Code == CodeNotLeader || p.Code == CodeNoQuorum {
+	if p.Code == api.CodeNotLeader || p.Code == api.CodeNoQuorum {
 		if p.Leader, p.LeaderAPI = s.cfg.Backend.Leader(); p.Leader == p.Node {
 			p.Leader, p.LeaderAPI = "", "" // it is on its way out
 		}
@@ -308,10 +289,10 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 	}
-	if p.Code == CodeInternal {
+	if p.Code == api.CodeInternal {
 		s.cfg.Log.Error("request failed", "error", err)
 	}
-	w.Header().Set(headerIndex, indexText(p.Index))
+	w.Header().Set(api.HeaderIndex, api.IndexText(p.Index))
 	s.write(w, p.Status, "application/problem+json", p)
 }
 
@@ -325,5 +306,3 @@ func (s *Server) write(w http.ResponseWriter, status int, contentType string, v 
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // the peer is gone: nobody to tell
 }
-
-func indexText(i registry.Index) string { return strconv.FormatUint(uint64(i), 10) }

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -16,7 +17,7 @@ import (
 func (s *Server) enter() error {
 	if s.streams.Add(1) > s.cfg.MaxStreams {
 		s.streams.Add(-1)
-		return problem(CodeTooMany, "ask another server", "%d streams are open here", s.cfg.MaxStreams)
+		return api.NewProblem(api.CodeTooMany, "ask another server", "%d streams are open here", s.cfg.MaxStreams)
 	}
 	return nil
 }
@@ -42,7 +43,7 @@ func (s *Server) stateStream(c *call) (any, error) {
 	}
 	defer s.leave()
 	rc := http.NewResponseController(c.w)
-	c.w.Header().Set("Content-Type", "application/vnd.baton.frames")
+	c.w.Header().Set("Content-Type", api.FramesType)
 	keepalive := time.NewTicker(s.cfg.Keepalive)
 	defer keepalive.Stop()
 	due := true // the first frame says at once that the stream lives
@@ -81,7 +82,7 @@ func (s *Server) streamStart(c *call) (at registry.Index, snapshot bool, err err
 	q := c.r.URL.Query()
 	if q.Has("cluster") {
 		if own := s.cfg.Backend.State().Cluster(); q.Get("cluster") != string(own) {
-			return 0, false, problem(CodeCluster, "check the server addresses of the follower", "this is cluster %q, not %q", own, q.Get("cluster"))
+			return 0, false, api.NewProblem(api.CodeCluster, "check the server addresses of the follower", "this is cluster %q, not %q", own, q.Get("cluster"))
 		}
 	}
 	if !q.Has("index") {
@@ -89,7 +90,7 @@ func (s *Server) streamStart(c *call) (at registry.Index, snapshot bool, err err
 	}
 	i, err := strconv.ParseUint(q.Get("index"), 10, 64)
 	if err != nil {
-		return 0, false, problem(CodeMalformed, "", "index = %q: want a whole number", q.Get("index"))
+		return 0, false, api.NewProblem(api.CodeMalformed, "", "index = %q: want a whole number", q.Get("index"))
 	}
 	return registry.Index(i), false, nil
 }
@@ -103,34 +104,23 @@ func (s *Server) pack(at registry.Index, snapshot bool) ([]byte, registry.Index,
 			return nil, at, nil
 		}
 		if ok {
-			commands = commands[:batch(commands)]
-			f := frame{kind: frameCommands, index: commands[len(commands)-1].Index, prev: at, commands: commands}
+			commands = commands[:api.Batch(commands)]
+			f := api.Frame{Kind: api.FrameCommands, Index: commands[len(commands)-1].Index, Prev: at, Commands: commands}
 			b, err := s.packer.pack(f, s.cfg.Backend)
-			return b, f.index, err
+			return b, f.Index, err
 		}
 	}
 	st := s.cfg.Backend.State()
 	if st.Index() < at {
 		return nil, at, nil // this server is behind the follower: nothing goes backwards (G6)
 	}
-	b, err := s.packer.pack(frame{kind: frameSnapshot, index: st.Index()}, s.cfg.Backend)
+	b, err := s.packer.pack(api.Frame{Kind: api.FrameSnapshot, Index: st.Index()}, s.cfg.Backend)
 	return b, st.Index(), err
-}
-
-// batch is how many commands go into one frame.
-func batch(commands []Committed) int {
-	size := 0
-	for i, c := range commands {
-		if size += commandHead + len(c.Bytes); size > batchBytes {
-			return i + 1
-		}
-	}
-	return len(commands)
 }
 
 func (s *Server) keepaliveFrame() []byte {
 	b := s.cfg.Backend
-	return appendFrame(nil, frame{kind: frameKeepalive, index: b.State().Index(), contact: b.LastContact()})
+	return api.AppendFrame(nil, api.Frame{Kind: api.FrameKeepalive, Index: b.State().Index(), Contact: b.LastContact()})
 }
 
 // packer keeps the newest snapshot and the newest commands frame, so that a change costs one encoding however many
@@ -147,28 +137,28 @@ type packed struct {
 }
 
 // pack returns the bytes of f; those of a snapshot are encoded here. Its contact may be as old as the frame.
-func (p *packer) pack(f frame, b Backend) ([]byte, error) {
+func (p *packer) pack(f api.Frame, b Backend) ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	slot := &p.commands
-	if f.kind == frameSnapshot {
+	if f.Kind == api.FrameSnapshot {
 		slot = &p.snapshot
 	}
-	if slot.bytes != nil && slot.prev == f.prev && slot.index == f.index {
+	if slot.bytes != nil && slot.prev == f.Prev && slot.index == f.Index {
 		return slot.bytes, nil
 	}
-	f.contact = b.LastContact()
-	if f.kind == frameSnapshot {
+	f.Contact = b.LastContact()
+	if f.Kind == api.FrameSnapshot {
 		st := b.State()
 		encoded, err := registry.EncodeState(st)
 		if err != nil {
 			return nil, fmt.Errorf("state stream: %w", err)
 		}
-		if len(encoded) > maxFrame-frameHead {
+		if len(encoded) > api.MaxState {
 			return nil, errors.New("state stream: the state is larger than a frame")
 		}
-		f.index, f.state = st.Index(), encoded
+		f.Index, f.State = st.Index(), encoded
 	}
-	*slot = packed{prev: f.prev, index: f.index, bytes: appendFrame(nil, f)}
+	*slot = packed{prev: f.Prev, index: f.Index, bytes: api.AppendFrame(nil, f)}
 	return slot.bytes, nil
 }

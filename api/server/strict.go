@@ -1,10 +1,11 @@
-package api
+package server
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/baton-db/baton/api"
 	"io"
 	"strings"
 	"unicode"
@@ -40,7 +41,7 @@ func malformed(err error) error {
 	case errors.As(err, &kind):
 		err = fmt.Errorf("at byte %d: %w", kind.Offset, err)
 	}
-	return problem(CodeMalformed, "", "%s", strings.TrimPrefix(err.Error(), "json: "))
+	return api.NewProblem(api.CodeMalformed, "", "%s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
 // checkShape reports what encoding/json lets pass: duplicate keys, depth, trailing bytes, and values that are no object.
@@ -107,12 +108,12 @@ func step(open []*level, t json.Token) ([]*level, error) {
 // checkText says why s may not stand in a history that people read on a terminal, or nil.
 func checkText(what, s string) error {
 	if len(s) > maxText {
-		return problem(CodeMalformed, "", "%s: %d bytes, at most %d", what, len(s), maxText)
+		return api.NewProblem(api.CodeMalformed, "", "%s: %d bytes, at most %d", what, len(s), maxText)
 	}
 	for i, r := range s {
 		// Not printable are controls, line breaks and the marks that reverse the direction of text.
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return problem(CodeMalformed, "plain text in one line", "%s: character %U at byte %d", what, r, i)
+			return api.NewProblem(api.CodeMalformed, "plain text in one line", "%s: character %U at byte %d", what, r, i)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/registry"
 )
@@ -18,46 +19,6 @@ const maxWait = time.Minute
 
 // heardWithin is how old a report may be whose instance counts as heard; several come in every second.
 const heardWithin = 2 * time.Second
-
-// SwitchoverRequest asks for a planned hand-over.
-type SwitchoverRequest struct {
-	To     registry.InstanceID `json:"to,omitempty"`     // empty: the best acker
-	Reason string              `json:"reason,omitempty"` // for the history: one line
-}
-
-// Outcome says how a switchover ended.
-type Outcome string
-
-// The outcomes.
-const (
-	OutcomeRunning Outcome = "running" // accepted; nobody waited for the end
-	OutcomeDone    Outcome = "done"    // To is primary
-	OutcomeUndone  Outcome = "undone"  // From is primary again
-	OutcomeOther   Outcome = "other"   // somebody else is
-)
-
-// SwitchoverResult says what became of a switchover. Status 202 goes with OutcomeRunning, 200 with the others.
-type SwitchoverResult struct {
-	Meta     Meta                  `json:"-"`
-	Database registry.DatabaseName `json:"database"`
-	From     registry.InstanceID   `json:"from"`
-	To       registry.InstanceID   `json:"to"`
-	Epoch    registry.Epoch        `json:"epoch"` // the one that began
-	Index    registry.Index        `json:"index"` // of the command that began it
-	Outcome  Outcome               `json:"outcome"`
-	Primary  registry.InstanceID   `json:"primary,omitempty"` // now
-	Phase    registry.Phase        `json:"phase"`             // now
-	Detail   string                `json:"detail,omitempty"`  // why it stands where it stands
-	Timings  Timings               `json:"timings"`
-}
-
-// Timings are milliseconds since the request was accepted, by the clock of the server that answers; 0: not seen. A
-// phase that passed between two looks is not seen.
-type Timings struct {
-	Revoked   float64 `json:"revoked_ms,omitempty"`   // the name is withdrawn
-	Promoting float64 `json:"promoting_ms,omitempty"` // the winner is elected
-	Serving   float64 `json:"serving_ms,omitempty"`   // the name is published again
-}
 
 // switchover ends the present reign in favour of a replica that can take over now, or says exactly why not (G10).
 func (s *Server) switchover(c *call) (any, error) {
@@ -88,17 +49,17 @@ func (s *Server) switchover(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	res := SwitchoverResult{Database: d.Name, From: d.Primary, To: to, Epoch: d.Epoch + 1, Index: index}
+	res := api.SwitchoverResult{Database: d.Name, From: d.Primary, To: to, Epoch: d.Epoch + 1, Index: index}
 	res.Timings.Revoked = since(start)
 	s.await(c, start, &res)
-	if res.Outcome == OutcomeRunning {
+	if res.Outcome == api.OutcomeRunning {
 		c.status = 202
 	}
 	return res, nil
 }
 
-func (s *Server) switchoverRequest(c *call) (SwitchoverRequest, error) {
-	var req SwitchoverRequest
+func (s *Server) switchoverRequest(c *call) (api.SwitchoverRequest, error) {
+	var req api.SwitchoverRequest
 	if err := c.mediaType("application/json"); err != nil {
 		return req, err
 	}
@@ -111,14 +72,14 @@ func (s *Server) switchoverRequest(c *call) (SwitchoverRequest, error) {
 	}
 	if req.To != "" {
 		if err := registry.ValidName(string(req.To)); err != nil {
-			return req, problem(CodeMalformed, "", "to: %v", err)
+			return req, api.NewProblem(api.CodeMalformed, "", "to: %v", err)
 		}
 	}
 	return req, checkText("reason", req.Reason)
 }
 
 // await looks until somebody serves in the new epoch or a later one, or the wait is over.
-func (s *Server) await(c *call, start time.Time, res *SwitchoverResult) {
+func (s *Server) await(c *call, start time.Time, res *api.SwitchoverResult) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), c.wait)
 	defer cancel()
 	for {
@@ -127,8 +88,8 @@ func (s *Server) await(c *call, start time.Time, res *SwitchoverResult) {
 		if !ok {
 			return
 		}
-		res.look(d, start)
-		if res.Outcome != OutcomeRunning {
+		look(res, d, start)
+		if res.Outcome != api.OutcomeRunning {
 			return
 		}
 		select {
@@ -142,8 +103,8 @@ func (s *Server) await(c *call, start time.Time, res *SwitchoverResult) {
 }
 
 // look takes over where d stands now.
-func (r *SwitchoverResult) look(d *registry.Database, start time.Time) {
-	r.Outcome, r.Primary, r.Phase, r.Detail = OutcomeRunning, d.Primary, d.Phase, d.Why()
+func look(r *api.SwitchoverResult, d *registry.Database, start time.Time) {
+	r.Outcome, r.Primary, r.Phase, r.Detail = api.OutcomeRunning, d.Primary, d.Phase, d.Why()
 	if d.Epoch < r.Epoch {
 		return
 	}
@@ -156,11 +117,11 @@ func (r *SwitchoverResult) look(d *registry.Database, start time.Time) {
 	r.Timings.Serving = since(start)
 	switch d.Primary {
 	case r.To:
-		r.Outcome = OutcomeDone
+		r.Outcome = api.OutcomeDone
 	case r.From:
-		r.Outcome = OutcomeUndone
+		r.Outcome = api.OutcomeUndone
 	default:
-		r.Outcome = OutcomeOther
+		r.Outcome = api.OutcomeOther
 	}
 }
 
@@ -190,7 +151,7 @@ func successor(d *registry.Database, view health.View, to registry.InstanceID) (
 		fit = append(fit, a)
 	}
 	if len(fit) == 0 {
-		return "", problem(CodeNoCandidate, "remove what stands in the way of one of them", "no acker of %s can take over: %s",
+		return "", api.NewProblem(api.CodeNoCandidate, "remove what stands in the way of one of them", "no acker of %s can take over: %s",
 			d.Name, strings.Join(refused, "; "))
 	}
 	return slices.MinFunc(fit, func(a, b registry.InstanceID) int { return better(d, view, a, b) }), nil
@@ -209,46 +170,46 @@ func better(d *registry.Database, view health.View, a, b registry.InstanceID) in
 func reigning(d *registry.Database) error {
 	switch {
 	case d.Interregnum():
-		return problem(CodeElecting, "wait until it serves again", "an election of %s is under way: %s", d.Name, d.Why())
+		return api.NewProblem(api.CodeElecting, "wait until it serves again", "an election of %s is under way: %s", d.Name, d.Why())
 	case d.Phase != registry.Serving:
-		return problem(CodeNeverElected, "start the expected members", "%s: %s", d.Name, d.Why())
+		return api.NewProblem(api.CodeNeverElected, "start the expected members", "%s: %s", d.Name, d.Why())
 	case d.Policy.Paused:
-		return problem(CodePaused, "resume the database first", "%s is paused: nothing would elect a new primary", d.Name)
+		return api.NewProblem(api.CodePaused, "resume the database first", "%s is paused: nothing would elect a new primary", d.Name)
 	}
 	return nil
 }
 
 // obstacle says why id cannot take over from the primary of d now and what would have to change, or nil.
-func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *Problem {
+func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *api.Problem {
 	m, ok := d.Member(id)
 	h, heard := view[id]
 	r := h.Replication
 	switch {
 	case !ok:
-		return problem(CodeNoInstance, "its members: "+memberIDs(d), "%s has no replica %s", d.Name, id)
+		return api.NewProblem(api.CodeNoInstance, "its members: "+memberIDs(d), "%s has no replica %s", d.Name, id)
 	case id == d.Primary:
-		return problem(CodeIsPrimary, "nothing is to be done", "%s is the primary of %s already, in epoch %d", id, d.Name, d.Epoch)
+		return api.NewProblem(api.CodeIsPrimary, "nothing is to be done", "%s is the primary of %s already, in epoch %d", id, d.Name, d.Epoch)
 	case m.Preference == registry.Never:
-		return problem(CodeMayNotLead, "give it another preference", "%s has preference never", id)
+		return api.NewProblem(api.CodeMayNotLead, "give it another preference", "%s has preference never", id)
 	case !heard:
-		return problem(CodeSilent, "start baton on "+string(m.Node), "%s has not reported to this server", id)
+		return api.NewProblem(api.CodeSilent, "start baton on "+string(m.Node), "%s has not reported to this server", id)
 	case h.Age > heardWithin:
-		return problem(CodeSilent, "look at baton on "+string(m.Node), "%s last reported %s ago", id, h.Age.Round(time.Millisecond))
+		return api.NewProblem(api.CodeSilent, "look at baton on "+string(m.Node), "%s last reported %s ago", id, h.Age.Round(time.Millisecond))
 	case h.Process != health.ProcessRunning || h.UnreachableMillis > 0:
-		return problem(CodeSilent, "start the database server", "the server of %s does not answer: process %s, %s", id, h.Process, h.ServerError)
+		return api.NewProblem(api.CodeSilent, "start the database server", "the server of %s does not answer: process %s, %s", id, h.Process, h.ServerError)
 	case h.Guard.Diverged != "":
-		return problem(CodeMayNotLead, "clone it anew", "%s has transactions that the primary lacks: %.100s", id, h.Guard.Diverged)
+		return api.NewProblem(api.CodeMayNotLead, "clone it anew", "%s has transactions that the primary lacks: %.100s", id, h.Guard.Diverged)
 	case r == nil || r.Receiver != "running" || !r.Applier:
-		return problem(CodeNotCaughtUp, "see its replication error", "%s does not replicate: %s", id, replicationState(r))
+		return api.NewProblem(api.CodeNotCaughtUp, "see its replication error", "%s does not replicate: %s", id, replicationState(r))
 	case h.Guard.Follows != d.Epoch || !h.Guard.CaughtUp:
-		return problem(CodeNotCaughtUp, "wait until it has caught up", "%s has not caught up with %s in epoch %d", id, d.Primary, d.Epoch)
+		return api.NewProblem(api.CodeNotCaughtUp, "wait until it has caught up", "%s has not caught up with %s in epoch %d", id, d.Primary, d.Epoch)
 	case r.LagSeconds < 0 || r.LagSeconds > d.Policy.SwitchoverSeconds:
-		return problem(CodeLagging, "wait until it has caught up, or allow more switchover_seconds",
+		return api.NewProblem(api.CodeLagging, "wait until it has caught up, or allow more switchover_seconds",
 			"%s is %s behind, at most %d s can be made up", id, lag(r.LagSeconds), d.Policy.SwitchoverSeconds)
 	}
 	for _, f := range h.Findings {
 		if f.Fatal {
-			return problem(CodeMayNotLead, f.Fix, "%s may not lead: %s is %s, want %s (%s)", id, f.Setting, f.Have, f.Want, f.Code)
+			return api.NewProblem(api.CodeMayNotLead, f.Fix, "%s may not lead: %s is %s, want %s (%s)", id, f.Setting, f.Have, f.Want, f.Code)
 		}
 	}
 	return nil

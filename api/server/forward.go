@@ -1,30 +1,30 @@
-package api
+package server
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 
+	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/registry"
 )
 
 // forward has the leader answer c and copies its answer. A request is forwarded at most once.
 func (s *Server) forward(c *call, leader registry.NodeID, apiAddr string) error {
-	switch by := c.r.Header.Get(headerForwardedBy); {
+	switch by := c.r.Header.Get(api.HeaderForwardedBy); {
 	case by == string(s.cfg.Node):
-		return problem(CodeLoop, "", "the request of %s came back to it", by)
+		return api.NewProblem(api.CodeLoop, "", "the request of %s came back to it", by)
 	case by != "":
-		return problem(CodeNotLeader, "ask again: the servers have not agreed on a leader yet", "%s took %s for the leader", by, s.cfg.Node)
+		return api.NewProblem(api.CodeNotLeader, "ask again: the servers have not agreed on a leader yet", "%s took %s for the leader", by, s.cfg.Node)
 	case leader == "" || apiAddr == "":
-		return problem(CodeNoQuorum, "ask again, or read with ?stale", "no leader is known")
+		return api.NewProblem(api.CodeNoQuorum, "ask again, or read with ?stale", "no leader is known")
 	}
 	body, err := s.body(c)
 	if err != nil {
 		return err
 	}
-	u := s.cfg.Forward.url(apiAddr, c.r.URL.EscapedPath(), c.r.URL.RawQuery)
+	u := s.cfg.Forward.URL(apiAddr, c.r.URL.EscapedPath(), c.r.URL.RawQuery)
 	req, err := http.NewRequestWithContext(c.r.Context(), c.r.Method, u, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("forward to %s: %w", leader, err)
@@ -32,14 +32,14 @@ func (s *Server) forward(c *call, leader registry.NodeID, apiAddr string) error 
 	if t := c.r.Header.Get("Content-Type"); t != "" {
 		req.Header.Set("Content-Type", t)
 	}
-	req.Header.Set(headerForwardedBy, string(s.cfg.Node))
-	req.Header.Set(headerPeer, c.peer.String())
-	resp, err := s.cfg.Forward.rt.RoundTrip(req)
+	req.Header.Set(api.HeaderForwardedBy, string(s.cfg.Node))
+	req.Header.Set(api.HeaderPeer, c.peer.String())
+	resp, err := s.cfg.Forward.RoundTrip(req)
 	if err != nil {
 		return forwardFailed(c.r.Method, leader, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	for _, h := range []string{"Content-Type", "Retry-After", headerIndex} {
+	for _, h := range []string{"Content-Type", "Retry-After", api.HeaderIndex} {
 		if v := resp.Header.Get(h); v != "" {
 			c.w.Header().Set(h, v)
 		}
@@ -52,8 +52,8 @@ func (s *Server) forward(c *call, leader registry.NodeID, apiAddr string) error 
 }
 
 func forwardFailed(method string, leader registry.NodeID, err error) error {
-	if _, ok := errors.AsType[*dialError](err); ok || method == http.MethodGet {
-		return problem(CodeNoQuorum, "ask again, or read with ?stale", "forward to the leader %s: %v", leader, err)
+	if api.Unsent(err) || method == http.MethodGet {
+		return api.NewProblem(api.CodeNoQuorum, "ask again, or read with ?stale", "forward to the leader %s: %v", leader, err)
 	}
-	return fmt.Errorf("forward to the leader %s: %w: %w", leader, ErrInDoubt, err)
+	return fmt.Errorf("forward to the leader %s: %w: %w", leader, api.ErrInDoubt, err)
 }

@@ -37,7 +37,7 @@ var picture = map[string][]string{
 	"agent":            append(slices.Clone(rooms), "internal/portuse"),
 	"config":           append(slices.Clone(rooms), "agent"),
 	"demo":             append(slices.Clone(rooms), "agent", "config", "internal/lab"),
-	"cmd/*":            {"agent", "api", "registry", "config", "demo"},
+	"cmd/*":            {"agent", "api", "registry", "config", "demo", "identity", "internal/lab"}, // whose certificate, which servers
 }
 
 func checkImports(t *tree) []violation {

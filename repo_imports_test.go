@@ -25,7 +25,8 @@ var picture = map[string][]string{
 	"discovery":        {},
 	"internal/simnet":  {},
 	"internal/lab":     {},
-	"raft":             {"registry"},
+	"raft":             {"registry", "raft/raftlog"},
+	"raft/raftlog":     {},
 	"internal/portuse": {},
 	"dnsserver":        {"registry", "internal/portuse"},
 	"hostsgen":         {"registry"},
@@ -74,9 +75,9 @@ type vendor struct {
 // vendors are all third parties. golang.org/x extends the standard library and may be imported anywhere that the purity
 // rule does not forbid.
 var vendors = []vendor{
-	{path: "github.com/hashicorp/raft", rooms: []string{"raft", "internal/simnet"}, alias: "hraft"},
+	{path: "github.com/hashicorp/raft", rooms: []string{"raft", "raft/raftlog", "internal/simnet"}, alias: "hraft"},
 	{path: "github.com/hashicorp/go-hclog", rooms: []string{"raft", "internal/simnet"}},
-	{path: "go.etcd.io/bbolt", rooms: []string{"raft"}},
+	{path: "go.etcd.io/bbolt", rooms: []string{"raft/raftlog"}},
 	{path: "github.com/hashicorp/memberlist", rooms: []string{"discovery", "internal/simnet"}},
 	{path: "github.com/hashicorp/go-metrics", rooms: []string{"raft", "discovery"}},
 	{path: "github.com/hashicorp/go-immutable-radix/v2", rooms: []string{"registry"}},

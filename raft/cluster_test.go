@@ -149,7 +149,7 @@ func (c *cluster) until(what string, holds func() bool) time.Duration {
 		if time.Since(began) > time.Minute {
 			c.t.Fatalf("waited a minute for: %s", what)
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(max(time.Millisecond, time.Since(began)/50))
 	}
 	return time.Since(began)
 }

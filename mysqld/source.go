@@ -19,9 +19,9 @@ var (
 )
 
 // BecomeSource makes a server that is closed to applications follow nobody and wait for k acknowledgements of every
-// commit, for ever. It stays closed. The receiver must be stopped and everything received must be committed; it refuses
-// otherwise, because forgetting the source throws the rest away. With k = 0 commits wait for nobody: no guarantee of
-// lossless durability holds then. It may be repeated.
+// commit, for ever. It stays closed. What arrived since the caller last looked is applied first, because forgetting the
+// source throws the rest away. With k = 0 commits wait for nobody: no guarantee of lossless durability holds then. It may
+// be repeated.
 func (s *Server) BecomeSource(ctx context.Context, k int) error {
 	return s.on(ctx, s.control, "become a source", func(ctx context.Context, c *session) error {
 		st, err := c.status(ctx)
@@ -49,20 +49,16 @@ func (c *session) forgetSource(ctx context.Context) error {
 	if err != nil || rep == nil {
 		return err
 	}
-	if rep.Receiver != ReceiverStopped {
-		return fmt.Errorf("the receiver is %s", rep.Receiver)
+	if err := c.stopReceiver(ctx, rep); err != nil {
+		return err
 	}
 	// Nothing arrives any more, so what is read here is all there is.
 	_, received, err := c.look(ctx)
 	if err != nil {
 		return err
 	}
-	executed, err := c.where(ctx)
-	if err != nil {
+	if err := c.waitApplied(ctx, received); err != nil {
 		return err
-	}
-	if rest := received.Minus(executed); !rest.IsEmpty() {
-		return fmt.Errorf("received and not applied: %s", clipped(rest.String()))
 	}
 	return c.do(ctx, textStopBoth, textForgetSource)
 }

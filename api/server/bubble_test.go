@@ -93,7 +93,7 @@ func (b *bubble) commit() registry.Index {
 	return i
 }
 
-// within waits for d and then for everything that happens at its end.
+// within waits in a bubble for d and then for everything that happens at its end.
 func within(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

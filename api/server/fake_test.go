@@ -215,7 +215,7 @@ func (b *backend) Receive(r health.Report) {
 }
 
 // hear waits until a report arrives for which ok holds.
-func (b *backend) hear(t *testing.T, what string, ok func(health.Report) bool) {
+func (b *backend) hear(t testing.TB, what string, ok func(health.Report) bool) {
 	t.Helper()
 	for {
 		b.mu.Lock()
@@ -234,7 +234,7 @@ func (b *backend) hear(t *testing.T, what string, ok func(health.Report) bool) {
 
 // rig is a group behind real servers on loopback with mutual TLS.
 type rig struct {
-	t         *testing.T
+	t         testing.TB
 	group     *group
 	authority *identity.Authority
 	servers   map[registry.NodeID]*running
@@ -247,7 +247,7 @@ type running struct {
 }
 
 // start brings up one server per id; the first leads.
-func start(t *testing.T, config func(*server.Config), ids ...registry.NodeID) *rig {
+func start(t testing.TB, config func(*server.Config), ids ...registry.NodeID) *rig {
 	t.Helper()
 	authority, err := identity.NewAuthority(string(clusterID), time.Now())
 	if err != nil {
@@ -372,7 +372,7 @@ func (r *rig) must(c registry.Command) registry.Index {
 }
 
 // run runs f until the test ends, and waits for it.
-func run(t *testing.T, f func(context.Context) error) {
+func run(t testing.TB, f func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -385,13 +385,13 @@ func run(t *testing.T, f func(context.Context) error) {
 }
 
 // deadline is far beyond anything that a test waits for.
-func deadline(t *testing.T) <-chan time.Time {
+func deadline(t testing.TB) <-chan time.Time {
 	t.Helper()
 	return time.After(30 * time.Second)
 }
 
 // until waits for ok, looking whenever changed says so.
-func until(t *testing.T, what string, changed func() <-chan struct{}, ok func() bool) {
+func until(t testing.TB, what string, changed func() <-chan struct{}, ok func() bool) {
 	t.Helper()
 	end := deadline(t)
 	for {

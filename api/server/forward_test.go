@@ -160,13 +160,10 @@ func TestTheClientGoesOnToAServerThatAnswers(t *testing.T) {
 // A connection that breaks behind the request leaves the outcome open: the client says so and does not ask again.
 func TestAProposalIsNotRepeatedWhenItMayHaveArrived(t *testing.T) {
 	r := start(t, nil, "s1", "s2")
-	committed := make(chan struct{}, 2)
+	committed, told := make(chan struct{}, 2), make(chan struct{})
 	r.node("s1").onCommit = func() {
 		committed <- struct{}{}
-		select {
-		case <-t.Context().Done():
-		case <-time.After(50 * time.Millisecond):
-		}
+		<-told
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	answered := make(chan error, 1)
@@ -177,7 +174,9 @@ func TestAProposalIsNotRepeatedWhenItMayHaveArrived(t *testing.T) {
 	})
 	<-committed
 	cancel()
-	if err := <-answered; !errors.Is(err, api.ErrInDoubt) {
+	err := <-answered
+	close(told)
+	if !errors.Is(err, api.ErrInDoubt) {
 		t.Errorf("got %v", err)
 	}
 	select {

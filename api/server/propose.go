@@ -45,8 +45,5 @@ func (s *Server) commit(ctx context.Context, cmd registry.Command) (registry.Ind
 	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, api.ErrNoQuorum) {
 		return 0, fmt.Errorf("%w: %w", api.ErrInDoubt, err)
 	}
-	if err != nil {
-		return 0, err
-	}
-	return i, nil
+	return i, err
 }

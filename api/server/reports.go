@@ -65,7 +65,7 @@ func (s *Server) nextLine(c *call, rc *http.ResponseController, lines *bufio.Sca
 func (s *Server) endReports(c *call, line int, err error) {
 	p := api.ProblemOf(err)
 	p.Node, p.Index = s.cfg.Node, s.cfg.Backend.State().Index()
-	c.log.Warn("report stream refused", "from", c.peer.String(), "line", line, "error", err)
+	s.cfg.Log.Warn("report stream refused", "from", c.peer.String(), "line", line, "error", err)
 	_ = json.NewEncoder(c.w).Encode(p) // the agent is gone: nobody to tell
 }
 

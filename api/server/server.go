@@ -139,12 +139,11 @@ type call struct {
 	wait time.Duration
 	// status of the answer, 200 unless the route says otherwise.
 	status int
-	log    *slog.Logger
 }
 
 // answer runs one route from permission to response.
 func (s *Server) answer(rt Route, w http.ResponseWriter, r *http.Request) {
-	c := &call{w: w, r: r, db: registry.DatabaseName(r.PathValue("db")), status: http.StatusOK, log: s.cfg.Log}
+	c := &call{w: w, r: r, db: registry.DatabaseName(r.PathValue("db")), status: http.StatusOK}
 	w.Header().Set(api.HeaderIndex, api.IndexText(s.cfg.Backend.State().Index()))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")

@@ -54,7 +54,7 @@ func (s *Server) stateStream(c *call) (any, error) {
 			return nil, err
 		}
 		if b == nil && due {
-			b = s.keepaliveFrame()
+			b = api.AppendFrame(nil, api.Frame{Kind: api.FrameKeepalive, Index: s.cfg.Backend.State().Index(), Contact: s.cfg.Backend.LastContact()})
 		}
 		if b != nil {
 			// WriteTime is for one frame: a follower that stands still is cut off, and nobody waited for it.
@@ -116,11 +116,6 @@ func (s *Server) pack(at registry.Index, snapshot bool) ([]byte, registry.Index,
 	}
 	b, err := s.packer.pack(api.Frame{Kind: api.FrameSnapshot, Index: st.Index()}, s.cfg.Backend)
 	return b, st.Index(), err
-}
-
-func (s *Server) keepaliveFrame() []byte {
-	b := s.cfg.Backend
-	return api.AppendFrame(nil, api.Frame{Kind: api.FrameKeepalive, Index: b.State().Index(), Contact: b.LastContact()})
 }
 
 // packer keeps the newest snapshot and the newest commands frame, so that a change costs one encoding however many

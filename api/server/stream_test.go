@@ -159,7 +159,7 @@ func TestASlowFollowerSlowsNobody(t *testing.T) {
 	big := clientNode("web2")
 	big.Node.Version = string(bytes.Repeat([]byte("v"), 100<<10))
 	var last registry.Index
-	const commits = 300 // 30 MB, far more than all buffers between the two hold
+	const commits = 120 // 12 MB, far more than all buffers between the two hold
 	for range commits {
 		last = r.must(big)
 	}

@@ -84,9 +84,9 @@ func step(open []*level, t json.Token) ([]*level, error) {
 	if len(open) > 0 {
 		top := open[len(open)-1]
 		if top.keys != nil && !top.value {
-			key := strings.ToLower(fmt.Sprint(t))
+			key := strings.Map(fold, fmt.Sprint(t))
 			if top.keys[key] {
-				return nil, fmt.Errorf("key %q twice", key)
+				return nil, fmt.Errorf("key %q twice", t)
 			}
 			top.keys[key], top.value = true, true
 			return open, nil
@@ -103,6 +103,17 @@ func step(open []*level, t json.Token) ([]*level, error) {
 		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
 	}
 	return open, nil
+}
+
+// fold gives runes that differ in case only the same value, as encoding/json has it: also ſ is an s.
+func fold(r rune) rune {
+	for {
+		next := unicode.SimpleFold(r)
+		if next <= r {
+			return next
+		}
+		r = next
+	}
 }
 
 // checkText says why s may not stand in a history that people read on a terminal, or nil.

@@ -203,9 +203,11 @@ func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *a
 		return api.NewProblem(api.CodeNotCaughtUp, "see its replication error", "%s does not replicate: %s", id, replicationState(r))
 	case h.Guard.Follows != d.Epoch || !h.Guard.CaughtUp:
 		return api.NewProblem(api.CodeNotCaughtUp, "wait until it has caught up", "%s has not caught up with %s in epoch %d", id, d.Primary, d.Epoch)
-	case r.LagSeconds < 0 || r.LagSeconds > d.Policy.SwitchoverSeconds:
+	case r.LagSeconds < 0:
+		return api.NewProblem(api.CodeLagging, "see its replication status", "it is not known how far %s is behind", id)
+	case r.LagSeconds > d.Policy.SwitchoverSeconds:
 		return api.NewProblem(api.CodeLagging, "wait until it has caught up, or allow more switchover_seconds",
-			"%s is %s behind, at most %d s can be made up", id, lag(r.LagSeconds), d.Policy.SwitchoverSeconds)
+			"%s is %d s behind, at most %d s can be made up", id, r.LagSeconds, d.Policy.SwitchoverSeconds)
 	}
 	for _, f := range h.Findings {
 		if f.Fatal {
@@ -228,11 +230,4 @@ func replicationState(r *health.Replication) string {
 		return "no source is set"
 	}
 	return fmt.Sprintf("receiver %s, applier running %t, %s", r.Receiver, r.Applier, r.Error)
-}
-
-func lag(seconds int) string {
-	if seconds < 0 {
-		return "an unknown time"
-	}
-	return fmt.Sprintf("%d s", seconds)
 }

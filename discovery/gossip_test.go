@@ -20,7 +20,7 @@ func key() []byte { return bytes.Repeat([]byte{7}, discovery.KeySize) }
 
 func config(name string) discovery.Config {
 	return discovery.Config{
-		Name: name, Cluster: "orders", Key: key(), Timing: lan(), Log: slog.New(slog.DiscardHandler),
+		Name: name, Cluster: "orders", Key: key(), Timing: lan(), Log: logFor(name),
 		Meta: discovery.Meta{API: name + ":7450", Role: "server", Zone: "z1", Version: "0.1.0"},
 	}
 }
@@ -308,3 +308,4 @@ func TestNodeWithANewAddressIsLetInOnceTheOldOneFailed(t *testing.T) {
 		})
 	})
 }
+var logFor = func(string) *slog.Logger { return slog.New(slog.DiscardHandler) }

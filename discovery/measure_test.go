@@ -21,7 +21,7 @@ func TestXMeasure(t *testing.T) {
 	for _, o := range []struct {
 		p, to     time.Duration
 		mult, max int
-	}{{50 * ms, 20 * ms, 7, 2}, {50 * ms, 20 * ms, 8, 2}, {50 * ms, 20 * ms, 9, 2}, {40 * ms, 16 * ms, 10, 2}, {70 * ms, 30 * ms, 5, 2}, {80 * ms, 32 * ms, 5, 2}, {100*ms, 40*ms, 4, 2}} {
+	}{{50 * ms, 20 * ms, 6, 2}, {50 * ms, 20 * ms, 7, 2}, {50 * ms, 20 * ms, 8, 2}, {70 * ms, 30 * ms, 5, 2}} {
 		lan = func() discovery.Timing {
 			l := discovery.LAN()
 			l.ProbeInterval, l.ProbeTimeout, l.SuspicionMult, l.SuspicionMaxMult = o.p, o.to, o.mult, o.max

@@ -51,7 +51,7 @@ func LAN() Timing {
 		// With 5 % loss a direct probe fails once in 10, all four ways once in 1,600, and TCP is tried too.
 		IndirectProbes: 3,
 		// 350 ms, and confirmations by five others (mult - 2) where there are that many.
-		SuspicionMult: 7,
+		SuspicionMult: 8,
 		// With fewer confirmations suspicion lasts up to twice as long, so also on a node that is cut off and finds all
 		// others dead. The library's 6 would make failures that few can see, or few are left to see, last 2 s.
 		SuspicionMaxMult: 2,
@@ -62,7 +62,7 @@ func LAN() Timing {
 		GossipNodes:    3,
 		// Receivers are drawn by lot, and with the library's 4 one of five members misses one item of news in a few
 		// hundred. Twice as many packets, sent only while there is news, make that one in a million.
-		RetransmitMult: 8,
+		RetransmitMult: 12,
 		// A failed member that hears news of itself objects and is back at once. Only while there is news, though: a member
 		// that everyone has given up, and that has given up everyone, comes back by Run's attempts to join.
 		GossipToTheDead: time.Minute,

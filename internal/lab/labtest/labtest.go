@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 // startTimeout bounds the start of a group of servers; a trio takes under a second, the first one builds a template.
 const startTimeout = 5 * time.Minute
 
-// Require returns the server of a family. Without one it skips the test and says how to get it; with BATON_REQUIRE_DB=1 in
+// Require returns the server of a family. Without one it skips the test and says how to get it; with its family in BATON_REQUIRE_DB ("mysql,mariadb", or 1 for all) in
 // the environment it fails the test instead, so that a build machine cannot pass by testing nothing.
 func Require(t testing.TB, family lab.Family) *lab.Binaries {
 	t.Helper()
@@ -23,7 +25,7 @@ func Require(t testing.TB, family lab.Family) *lab.Binaries {
 	switch {
 	case err == nil:
 		return bin
-	case os.Getenv("BATON_REQUIRE_DB") == "1":
+	case required(family):
 		t.Fatal(err)
 	default:
 		t.Skip(err)
@@ -90,4 +92,10 @@ func StartEach(t testing.TB, bin *lab.Binaries, n int, edit func(i int, opts *la
 		t.Fatal(err)
 	}
 	return servers
+}
+
+// required reports whether the environment insists on a family.
+func required(family lab.Family) bool {
+	want := os.Getenv("BATON_REQUIRE_DB")
+	return want == "1" || slices.Contains(strings.Split(want, ","), string(family))
 }

@@ -1,0 +1,40 @@
+# Each target installs what it needs. `make help` lists them.
+SHELL := /bin/bash
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+FAMILY ?=
+RUNS ?= 0
+ARGS ?=
+
+.PHONY: help build demo test check bench-failover bench-store servers
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+build: ## the static binary, bin/baton
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/baton ./cmd/baton
+
+servers: ## real database servers: MariaDB by apt, MySQL in a private prefix
+	@scripts/get-mariadb
+	@scripts/get-mysql || echo "MySQL cannot be had here: its tests will say so, and the demo runs on MariaDB" >&2
+
+demo: build servers ## a whole cluster on this machine; its primary is killed under load (ARGS="--db mysql --kill freeze")
+	bin/baton demo $(ARGS)
+
+test: ## every test, on real servers of both families
+	@scripts/get-mariadb
+	@families=mariadb; \
+	if scripts/get-mysql; then families=mariadb,mysql; \
+	else echo "MySQL cannot be had here: ITS TESTS ARE SKIPPED" >&2; fi; \
+	set -x; BATON_REQUIRE_DB=$$families go test -race -shuffle=on -timeout 15m -p 2 ./...
+
+check: ## format, vet, static analysis, house rules
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go test -count=1 .
+
+bench-failover: build servers ## how long writers wait when the primary fails (FAMILY=mysql RUNS=5)
+	go run ./cmd/bench-failover -family "$(FAMILY)" -runs $(RUNS)
+
+bench-store: ## writes per second and bytes written of the raft log
+	go test -run '^$$' -bench . -benchtime 2s ./raft/raftlog

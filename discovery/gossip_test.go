@@ -308,4 +308,5 @@ func TestNodeWithANewAddressIsLetInOnceTheOldOneFailed(t *testing.T) {
 		})
 	})
 }
+
 var logFor = func(string) *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -241,9 +241,10 @@ func TestPausePeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := make(chan struct{})
-	var wg sync.WaitGroup
+	var wg, writers sync.WaitGroup
 	for writer := range 8 {
-		wg.Go(func() {
+		// Never waited for: with the vendor's transport some proposals are not answered, not even by the shutdown.
+		writers.Go(func() {
 			for i := 0; ; i++ {
 				select {
 				case <-stop:

@@ -70,7 +70,9 @@ func play(t *testing.T, streams ...[]api.Frame) (f *api.Follower, asked []string
 		_ = srv.Close()
 		n.Close()
 		wg.Wait()
-		asked = s.asked
+		s.mu.Lock() // srv does not wait for its handlers
+		defer s.mu.Unlock()
+		asked = slices.Clone(s.asked)
 	})
 	return f, asked
 }

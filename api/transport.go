@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// dialTime bounds connecting and the TLS handshake together.
-const dialTime = time.Second
-
 // TransportConfig says how to reach the API of other nodes.
 type TransportConfig struct {
 	// Dial connects to host:port. Default: net.Dialer.
@@ -21,6 +18,8 @@ type TransportConfig struct {
 	// TLS is asked at every connection, so that a renewed certificate is used from then on. It checks the peer; baton
 	// does not go by host names. Nil: no TLS, for tests.
 	TLS func() *tls.Config
+	// DialTime bounds connecting and the TLS handshake together. Default: 1 s, after which another server is asked.
+	DialTime time.Duration
 }
 
 // Transport speaks HTTP/2 to the API of other nodes. Everything that shares one shares a connection to each node.
@@ -33,6 +32,9 @@ type Transport struct {
 func NewTransport(cfg TransportConfig) *Transport {
 	if cfg.Dial == nil {
 		cfg.Dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext
+	}
+	if cfg.DialTime == 0 {
+		cfg.DialTime = time.Second
 	}
 	var protocols http.Protocols
 	t := &Transport{scheme: "http", rt: &http.Transport{
@@ -79,7 +81,7 @@ func Unsent(err error) bool {
 }
 
 func (c TransportConfig) dialPlain(ctx context.Context, network, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	ctx, cancel := context.WithTimeout(ctx, c.DialTime)
 	defer cancel()
 	conn, err := c.Dial(ctx, network, addr)
 	if err != nil {
@@ -89,7 +91,7 @@ func (c TransportConfig) dialPlain(ctx context.Context, network, addr string) (n
 }
 
 func (c TransportConfig) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	ctx, cancel := context.WithTimeout(ctx, c.DialTime)
 	defer cancel()
 	raw, err := c.Dial(ctx, network, addr)
 	if err != nil {

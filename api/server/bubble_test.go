@@ -3,7 +3,11 @@ package server_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -277,5 +281,37 @@ func TestAServerStopsWithinItsRequestTime(t *testing.T) {
 		}
 		n.Close()
 		wg.Wait()
+	})
+}
+
+func TestAFollowerThatStandsStillIsCutOff(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		tr := b.transport(b.host)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, tr.URL(b.addrs("s1")[0], "/v1/state/stream", ""), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := tr.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		big := clientNode("web1")
+		big.Node.Version = strings.Repeat("v", 1<<19)
+		for range 100 { // until every buffer on the way is full
+			if _, err := b.group.commit(big); err != nil {
+				t.Fatal(err)
+			}
+			within(100 * time.Millisecond)
+		}
+		within(11 * time.Second)
+		for err == nil {
+			_, err = api.ReadFrame(resp.Body)
+		}
+		if errors.Is(err, io.EOF) {
+			t.Errorf("ended by %v, want it cut", err)
+		}
+		_ = resp.Body.Close()
 	})
 }

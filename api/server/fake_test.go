@@ -323,7 +323,7 @@ func (r *rig) identity(role identity.Role, name string) *identity.Identity {
 }
 
 func (r *rig) transport(id *identity.Identity) *api.Transport {
-	tr := api.NewTransport(api.TransportConfig{TLS: func() *tls.Config { return id.ClientTLS("", identity.ALPNHTTP2) }})
+	tr := api.NewTransport(api.TransportConfig{TLS: func() *tls.Config { return id.ClientTLS("", identity.ALPNHTTP2) }, DialTime: 30 * time.Second})
 	r.t.Cleanup(tr.Close)
 	return tr
 }

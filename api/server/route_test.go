@@ -96,7 +96,7 @@ func TestEveryRouteKnowsEveryRole(t *testing.T) {
 
 // stranger shows no certificate.
 func (r *rig) stranger() *api.Transport {
-	tr := api.NewTransport(api.TransportConfig{TLS: anonymous})
+	tr := api.NewTransport(api.TransportConfig{TLS: anonymous, DialTime: 30 * time.Second})
 	r.t.Cleanup(tr.Close)
 	return tr
 }

@@ -151,7 +151,7 @@ func TestAStreamIsRefusedWithTheReason(t *testing.T) {
 
 // A follower that does not read holds up neither commits nor other followers, and skips to what is newest.
 func TestASlowFollowerSlowsNobody(t *testing.T) {
-	r := start(t, nil, "s1")
+	r := start(t, func(c *server.Config) { c.WriteTime = time.Hour }, "s1")
 	r.must(clientNode("web1"))
 	slow := r.stream("")
 	next(t, slow)

@@ -65,12 +65,12 @@ func (m *machine) step(state *registry.State, l *hraft.Log) (*registry.State, er
 		return state, m.halted
 	}
 	m.applied = l.Index
-	next, err := command.Apply(state)
+	next, err := state.Next(registry.Index(l.Index), command)
 	if err != nil {
 		return state, err
 	}
 	m.recent.add(Committed{registry.Index(l.Index), l.Data})
-	return next.WithIndex(registry.Index(l.Index)), nil
+	return next, nil
 }
 
 // Snapshot returns the present state, which is immutable, for writing beside further Applies.

@@ -106,7 +106,7 @@ func (r *Rig) heal(ctx context.Context, followers int) error {
 }
 
 func (r *Rig) wipe(ctx context.Context, id registry.InstanceID) error {
-	s, err := r.database(id)
+	s, err := r.Database(id)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,16 @@ func (b backend) Propose(ctx context.Context, c registry.Command) (registry.Inde
 	return index, raftError(err)
 }
 
-func (b backend) Barrier(ctx context.Context) error { return raftError(b.replica.Barrier(ctx)) }
+func (b backend) Barrier(ctx context.Context) error { return barrierError(b.replica.Barrier(ctx)) }
+
+// barrierError is raftError for a barrier. It changes nothing, so nothing is in doubt when it fails: whoever waited for
+// it may ask the next leader.
+func barrierError(err error) error {
+	if errors.Is(err, raft.ErrUncertain) {
+		return fmt.Errorf("%w: %w", api.ErrNotLeader, err)
+	}
+	return raftError(err)
+}
 
 // raftError gives an error of the raft room the name it has at the door.
 func raftError(err error) error {

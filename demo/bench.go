@@ -10,9 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/internal/lab"
-	"github.com/baton-db/baton/registry"
 )
 
 // Bench is what many failures of one family of servers showed.
@@ -62,7 +60,7 @@ func Measure(ctx context.Context, opts Options, plan Plan, progress func(string)
 	defer stop()
 	for _, part := range plan {
 		for run := range part.Runs {
-			if err := rig.heal(ctx, followers); err != nil {
+			if _, err := rig.Heal(ctx, followers); err != nil {
 				return b, fmt.Errorf("before %s %d: %w", part.Fault, run+1, err)
 			}
 			rest(ctx, time.Second)
@@ -78,45 +76,6 @@ func Measure(ctx context.Context, opts Options, plan Plan, progress func(string)
 	stop()
 	b.Verdict, err = rig.Check(ctx, load.Ledger)
 	return b, err
-}
-
-// heal waits until everybody follows. A diverged server is given an empty data directory: it then copies everything
-// from the primary's binary logs.
-func (r *Rig) heal(ctx context.Context, followers int) error {
-	deadline := time.Now().Add(time.Minute)
-	for time.Now().Before(deadline) && ctx.Err() == nil {
-		v, err := r.Client.Database(ctx, databaseName, api.Stale)
-		if err != nil {
-			return err
-		}
-		if ready(v, followers) {
-			return nil
-		}
-		for _, i := range v.Instances {
-			if i.Report != nil && i.Report.Guard.Diverged != "" && i.Instance != v.Database.Primary && v.Database.Phase == registry.Serving {
-				if err := r.wipe(ctx, i.Instance); err != nil {
-					return err
-				}
-			}
-		}
-		rest(ctx, 50*time.Millisecond)
-	}
-	_, err := r.Serving(ctx, followers)
-	return err
-}
-
-func (r *Rig) wipe(ctx context.Context, id registry.InstanceID) error {
-	s, err := r.database(id)
-	if err != nil {
-		return err
-	}
-	if err := s.Kill(); err != nil {
-		return err
-	}
-	if err := s.Wipe(); err != nil {
-		return err
-	}
-	return s.Start(ctx)
 }
 
 // idle measures the nodes over a span of time in which nothing is asked of them.

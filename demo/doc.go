@@ -6,8 +6,10 @@
 // same Rig many times.
 //
 //	rig.go      servers, nodes, certificates, node files: up and down
+//	node.go     one baton process
 //	writer.go   the load: resolves the name, writes, remembers every acknowledgement
 //	ledger.go   what was acknowledged, and what of it is lost
 //	fault.go    what is done to the primary, and how long writers noticed
+//	heal.go     what an operator does between two faults
 //	story.go    the words in which a run is told
 package demo

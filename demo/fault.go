@@ -108,7 +108,7 @@ func (r *Rig) Inject(ctx context.Context, fault Fault, ledger *Ledger) (Failure,
 	}
 	d := v.Database
 	f := Failure{Fault: fault, From: d.Primary, At: time.Now()}
-	server, err := r.database(d.Primary)
+	server, err := r.Database(d.Primary)
 	if err != nil {
 		return f, err
 	}
@@ -159,9 +159,13 @@ func (f *Failure) wait(ctx context.Context, ledger *Ledger, old registry.Epoch) 
 	}
 }
 
-// explain asks the registry what it decided.
+// explain asks the registry what it decided. Servers may be electing a leader of their own meanwhile.
 func (r *Rig) explain(ctx context.Context, f *Failure) error {
 	v, err := r.Client.Database(ctx, databaseName, api.Current)
+	for err != nil && ctx.Err() == nil {
+		rest(ctx, 20*time.Millisecond)
+		v, err = r.Client.Database(ctx, databaseName, api.Current)
+	}
 	if err != nil {
 		return err
 	}
@@ -174,7 +178,8 @@ func (r *Rig) explain(ctx context.Context, f *Failure) error {
 	return nil
 }
 
-func (r *Rig) database(id registry.InstanceID) (*lab.Server, error) {
+// Database returns the server of this name.
+func (r *Rig) Database(id registry.InstanceID) (*lab.Server, error) {
 	for _, s := range r.Databases {
 		if s.Name() == string(id) {
 			return s, nil
@@ -262,7 +267,7 @@ func (r *Rig) Check(ctx context.Context, ledger *Ledger) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	server, err := r.database(d.Primary)
+	server, err := r.Database(d.Primary)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -11,7 +10,8 @@ import (
 type Ack struct {
 	ID    int64
 	Epoch uint64 // that the row carries: the reign in which it was written
-	At    time.Time
+	// Sent is when the COMMIT was sent and At when its answer had come, by the writer's clock.
+	Sent, At time.Time
 }
 
 // Ledger is everything that was acknowledged. It is safe for concurrent use.
@@ -84,7 +84,8 @@ type Verdict struct {
 	Acknowledged int     `json:"acknowledged"`
 	Unknown      int     `json:"unknown"`
 	Lost         []int64 `json:"lost,omitempty"`
-	// Double are writes acknowledged in a reign after a later reign had acknowledged one: two writers at once.
+	// Double are writes sent after a later reign had acknowledged one, and still acknowledged in an older: two writers at
+	// once. So are ids that were acknowledged twice.
 	Double []int64 `json:"double_acknowledged,omitempty"`
 }
 
@@ -94,18 +95,25 @@ func (l *Ledger) Verify(rows map[int64]uint64) Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v := Verdict{Acknowledged: len(l.acks), Unknown: l.unknown}
-	byTime := slices.SortedFunc(slices.Values(l.acks), func(a, b Ack) int { return cmp.Compare(a.At.UnixNano(), b.At.UnixNano()) })
-	reign, seen := uint64(0), map[int64]bool{}
+	byTime := slices.SortedFunc(slices.Values(l.acks), func(a, b Ack) int { return a.At.Compare(b.At) })
+	reigns := make([]uint64, len(byTime)) // the highest epoch acknowledged until then
+	for i, a := range byTime {
+		reigns[i] = a.Epoch
+		if i > 0 {
+			reigns[i] = max(a.Epoch, reigns[i-1])
+		}
+	}
+	seen := map[int64]bool{}
 	for _, a := range byTime {
+		before, _ := slices.BinarySearchFunc(byTime, a.Sent, func(b Ack, sent time.Time) int { return b.At.Compare(sent) })
 		epoch, ok := rows[a.ID]
 		switch {
 		case !ok || epoch != a.Epoch:
 			v.Lost = append(v.Lost, a.ID)
-		case a.Epoch < reign || seen[a.ID]:
+		case seen[a.ID] || (before > 0 && reigns[before-1] > a.Epoch):
 			v.Double = append(v.Double, a.ID)
 		}
 		seen[a.ID] = true
-		reign = max(reign, a.Epoch)
 	}
 	return v
 }

@@ -48,8 +48,9 @@ func ParseFault(s string) (Fault, error) {
 type Options struct {
 	// Families are tried in turn until one can be had.
 	Families []lab.Family
-	Nodes    int
-	Faults   []Fault
+	// Nodes are servers, each beside a database server; Clients only follow.
+	Nodes, Clients int
+	Faults         []Fault
 	// PerSecond is how many writes all writers together attempt.
 	PerSecond int
 	// Dir is where the nodes keep their files; empty: a temporary directory that is removed.
@@ -67,6 +68,8 @@ func (o Options) Validate() error {
 	switch {
 	case o.Nodes < 3 || o.Nodes > 5:
 		return fmt.Errorf("%d nodes: want 3 to 5", o.Nodes)
+	case o.Clients < 0 || o.Clients > 100:
+		return fmt.Errorf("%d clients: want 0 to 100", o.Clients)
 	case o.PerSecond < 1 || o.PerSecond > 100_000:
 		return fmt.Errorf("%d writes per second: want 1 to 100000", o.PerSecond)
 	case len(o.Baton) == 0 || len(o.Families) == 0:

@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,7 +23,7 @@ import (
 // Rig is a whole cluster on this machine: real database servers, and baton nodes as processes of their own.
 type Rig struct {
 	Binaries *lab.Binaries
-	// Databases[i] is guarded by Nodes[i]; both are called db1, db2, ...
+	// Databases[i] is guarded by Nodes[i]; both are called db1, db2, ... Behind them in Nodes are the clients.
 	Databases []*lab.Server
 	Nodes     []*Node
 	// Client asks as an operator.
@@ -37,16 +35,6 @@ type Rig struct {
 	subnet    *lab.Subnet
 	ownDir    bool
 	transport *api.Transport
-}
-
-// Node is one baton process.
-type Node struct {
-	Name  string
-	Addr  netip.Addr
-	Dir   string
-	Hosts string // path of the hosts file it keeps
-	child *lab.Child
-	log   *os.File
 }
 
 // NewRig prepares directories, certificates and node files. Close must be called, also after an error of Start.
@@ -92,10 +80,18 @@ func (r *Rig) prepare() error {
 			return err
 		}
 		r.Databases = append(r.Databases, s)
-		dir := filepath.Join(r.Dir, name)
-		r.Nodes = append(r.Nodes, &Node{Name: name, Addr: r.subnet.IP(i + 11), Dir: dir, Hosts: filepath.Join(dir, "hosts")})
+		r.addNode(&Node{Name: name, Addr: r.subnet.IP(i + 11)})
+	}
+	for i := range r.opts.Clients {
+		r.addNode(&Node{Name: "app" + strconv.Itoa(i+1), Addr: r.subnet.IP(i + 21), Client: true})
 	}
 	return r.writeFiles()
+}
+
+func (r *Rig) addNode(n *Node) {
+	n.Dir = filepath.Join(r.Dir, n.Name)
+	n.Hosts = filepath.Join(n.Dir, "hosts")
+	r.Nodes = append(r.Nodes, n)
 }
 
 // writeFiles makes what an operator would: certificates, secrets and one node file for each node.
@@ -107,16 +103,16 @@ func (r *Rig) writeFiles() error {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	for i, n := range r.Nodes {
-		for _, dir := range []string{n.Dir, filepath.Join(n.Dir, "tls")} {
-			if err := os.MkdirAll(dir, 0o700); err != nil {
-				return fmt.Errorf("make a directory: %w", err)
-			}
+		// The node finds its certificates in its data directory, as after a join.
+		tlsDir := filepath.Join(n.Data(), "tls")
+		if err := os.MkdirAll(tlsDir, 0o700); err != nil {
+			return fmt.Errorf("make a directory: %w", err)
 		}
-		cert, private, err := authority.Issue(identity.RoleServer, n.Name, time.Now())
+		cert, private, err := authority.Issue(n.role(), n.Name, time.Now())
 		if err != nil {
 			return err
 		}
-		if err := identity.Save(filepath.Join(n.Dir, "tls"), authority.CertPEM(), cert, private); err != nil {
+		if err := identity.Save(tlsDir, authority.CertPEM(), cert, private); err != nil {
 			return err
 		}
 		files := map[string]string{
@@ -156,15 +152,17 @@ func (r *Rig) operator(authority *identity.Authority) error {
 	return err
 }
 
-// APIs are the addresses (host:port) at which the nodes answer people, and DNS where they answer names.
-func (r *Rig) APIs() []string { return r.endpoints(apiPort) }
+// APIs are the addresses (host:port) at which the servers answer people.
+func (r *Rig) APIs() []string { return endpoints(r.servers(), apiPort) }
 
-// DNS are the addresses (host:port) at which the nodes answer names.
-func (r *Rig) DNS() []string { return r.endpoints(dnsPort) }
+// DNS are the addresses (host:port) at which all nodes answer names, in the order of Nodes.
+func (r *Rig) DNS() []string { return endpoints(r.Nodes, dnsPort) }
 
-func (r *Rig) endpoints(port int) []string {
+func (r *Rig) servers() []*Node { return r.Nodes[:r.opts.Nodes] }
+
+func endpoints(nodes []*Node, port int) []string {
 	var all []string
-	for _, n := range r.Nodes {
+	for _, n := range nodes {
 		all = append(all, net.JoinHostPort(n.Addr.String(), strconv.Itoa(port)))
 	}
 	return all
@@ -174,12 +172,13 @@ func (r *Rig) endpoints(port int) []string {
 func (r *Rig) nodeFile(i int) string {
 	n := r.Nodes[i]
 	var servers, join []string
-	for _, other := range r.Nodes {
+	for _, other := range r.servers() {
 		servers = append(servers, fmt.Sprintf("  %s = %q", other.Name, net.JoinHostPort(other.Addr.String(), strconv.Itoa(apiPort))))
 		join = append(join, strconv.Quote(net.JoinHostPort(other.Addr.String(), strconv.Itoa(gossipPort))))
 	}
 	return fmt.Sprintf(`cluster         = %q
 node            = %q
+role            = %q
 data_dir        = %q
 gossip_key_file = %q
 join            = [%s]
@@ -200,7 +199,17 @@ hosts "system" {
   path    = %q
   aliases = { "%s-db" = "primary.%s.db" }
 }
+%s`, clusterName, n.Name, n.role(), n.Data(), filepath.Join(n.Dir, "gossip.key"), strings.Join(join, ", "),
+		strings.Join(servers, "\n"), n.Addr, domain, net.JoinHostPort(n.Addr.String(), strconv.Itoa(dnsPort)),
+		n.Hosts, databaseName, databaseName, r.databaseBlock(i))
+}
 
+func (r *Rig) databaseBlock(i int) string {
+	n := r.Nodes[i]
+	if n.Client {
+		return ""
+	}
+	return fmt.Sprintf(`
 mysql {
   database                  = %q
   address                   = %q
@@ -211,10 +220,8 @@ mysql {
   replication_password_file = %q
   expect                    = %d
 }
-`, clusterName, n.Name, filepath.Join(n.Dir, "data"), filepath.Join(n.Dir, "gossip.key"), strings.Join(join, ", "),
-		strings.Join(servers, "\n"), n.Addr, domain, net.JoinHostPort(n.Addr.String(), strconv.Itoa(dnsPort)),
-		n.Hosts, databaseName, databaseName, databaseName, r.Databases[i].Addr(), r.Databases[i].Socket(),
-		filepath.Join(n.Dir, "baton.pw"), filepath.Join(n.Dir, "repl.pw"), len(r.Nodes))
+`, databaseName, r.Databases[i].Addr(), r.Databases[i].Socket(),
+		filepath.Join(n.Dir, "baton.pw"), filepath.Join(n.Dir, "repl.pw"), len(r.Databases))
 }
 
 // Start brings up the database servers and then the nodes, and returns when all processes run.
@@ -223,70 +230,11 @@ func (r *Rig) Start(ctx context.Context) error {
 		return err
 	}
 	for _, n := range r.Nodes {
-		if err := r.startNode(n); err != nil {
+		if err := r.StartNode(n); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (r *Rig) startNode(n *Node) error {
-	data := filepath.Join(n.Dir, "data")
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return fmt.Errorf("make a directory: %w", err)
-	}
-	// The node finds its certificates in its data directory, as after a join.
-	if err := os.Rename(filepath.Join(n.Dir, "tls"), filepath.Join(data, "tls")); err != nil {
-		return fmt.Errorf("install certificates of %s: %w", n.Name, err)
-	}
-	out, err := os.OpenFile(filepath.Join(n.Dir, "baton.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("open log of %s: %w", n.Name, err)
-	}
-	n.log = out
-	args := append(r.opts.Baton[1:len(r.opts.Baton):len(r.opts.Baton)], "agent", "--config", filepath.Join(n.Dir, "baton.hcl"))
-	cmd := exec.Command(r.opts.Baton[0], args...)
-	cmd.Stdout, cmd.Stderr = out, out
-	n.child, err = lab.StartChild(cmd)
-	if err != nil {
-		return fmt.Errorf("start baton on %s: %w", n.Name, err)
-	}
-	return nil
-}
-
-// Pid is the node's process id, 0 before it was started.
-func (n *Node) Pid() int {
-	if n.child == nil {
-		return 0
-	}
-	return n.child.Pid()
-}
-
-// Log is the path of what the node says.
-func (n *Node) Log() string { return filepath.Join(n.Dir, "baton.log") }
-
-// Ended returns an error when a node's process has ended, with the last lines that it said.
-func (r *Rig) Ended() error {
-	for _, n := range r.Nodes {
-		if n.child == nil {
-			continue
-		}
-		select {
-		case <-n.child.Done():
-			return fmt.Errorf("baton on %s ended: %s\n%s", n.Name, n.child.Outcome(), tail(n.Log(), 15))
-		default:
-		}
-	}
-	return nil
-}
-
-func tail(path string, lines int) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	all := strings.Split(strings.TrimSpace(string(b)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
 // Close ends every process and removes what the rig made.
@@ -315,20 +263,6 @@ func (r *Rig) Close() error {
 		errs = append(errs, os.RemoveAll(r.Dir))
 	}
 	return errors.Join(errs...)
-}
-
-// end waits for a node that was asked to stop, and kills one that does not.
-func (n *Node) end() error {
-	t := time.NewTimer(10 * time.Second)
-	defer t.Stop()
-	var err error
-	select {
-	case <-n.child.Done():
-	case <-t.C:
-		err = errors.Join(fmt.Errorf("baton on %s did not stop within 10 s: killed", n.Name), n.child.Signal(syscall.SIGKILL))
-	}
-	n.child.Wait()
-	return errors.Join(err, n.log.Close())
 }
 
 // Commands are what a person can type to look around while the rig runs.

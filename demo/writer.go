@@ -69,6 +69,7 @@ func (l *Load) write(ctx context.Context, writer int, limit *rate.Limiter) {
 func (l *Load) one(ctx context.Context, db *sql.DB, writer int) error {
 	id := l.next.Add(1)
 	var epoch uint64
+	var sent time.Time
 	err := func() error {
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
@@ -81,13 +82,14 @@ func (l *Load) one(ctx context.Context, db *sql.DB, writer int) error {
 		if err := tx.QueryRowContext(ctx, `SELECT epoch FROM app.ledger WHERE id = ?`, id).Scan(&epoch); err != nil {
 			return err
 		}
+		sent = time.Now()
 		return tx.Commit()
 	}()
 	if err != nil {
 		l.Ledger.failed()
 		return err
 	}
-	l.Ledger.acked(Ack{ID: id, Epoch: epoch, At: time.Now()})
+	l.Ledger.acked(Ack{ID: id, Epoch: epoch, Sent: sent, At: time.Now()})
 	return nil
 }
 

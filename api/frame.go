@@ -11,14 +11,14 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
-// ErrFrame is returned for bytes that are no frame of a version and kind that this baton reads.
-var ErrFrame = errors.New("bad frame")
-
 // Committed is one command of the log as registry.Encode wrote it.
 type Committed struct {
 	Index registry.Index
 	Bytes []byte
 }
+
+// ErrFrame is returned for bytes that are no frame of a version and kind that this baton reads.
+var ErrFrame = errors.New("bad frame")
 
 // frameVersion is the version byte of every frame.
 const frameVersion = 1

@@ -1,14 +1,14 @@
 package raft
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 
 	"github.com/baton-db/baton/registry"
 )
 
-// recentLength is how many applied commands are kept for those who follow the state by stream. Who is further behind
-// takes the whole state.
+// recentLength is how many applied commands are kept for those who follow the state by stream.
 const recentLength = 4096
 
 // Committed is one applied command as registry.Encode wrote it.
@@ -27,8 +27,7 @@ type recent struct {
 func (r *recent) add(c Committed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.held) >= 2*recentLength {
-		cut := len(r.held) - recentLength
+	if cut := len(r.held) - recentLength; cut >= recentLength {
 		r.gone = r.held[cut-1].Index
 		r.held = slices.Clone(r.held[cut:])
 	}
@@ -48,20 +47,6 @@ func (r *recent) since(after registry.Index) ([]Committed, bool) {
 	if after < r.gone {
 		return nil, false
 	}
-	i, _ := slices.BinarySearchFunc(r.held, after+1, func(c Committed, want registry.Index) int {
-		switch {
-		case c.Index < want:
-			return -1
-		case c.Index > want:
-			return 1
-		}
-		return 0
-	})
+	i, _ := slices.BinarySearchFunc(r.held, after+1, func(c Committed, i registry.Index) int { return cmp.Compare(c.Index, i) })
 	return slices.Clone(r.held[i:]), true
-}
-
-// Since returns the commands that changed the state after index after, in order, and true; false when some of them are
-// no longer held. A command that State contains is there by the time Changed wakes.
-func (r *Replica) Since(after registry.Index) ([]Committed, bool) {
-	return r.machine.recent.since(after)
 }

@@ -243,6 +243,11 @@ func (r *Replica) State() *registry.State { return r.feed.State() }
 // Changed is closed at the next change of State. Take it before State.
 func (r *Replica) Changed() <-chan struct{} { return r.feed.Changed() }
 
+// Since returns the commands that changed the state after index after, in order; false when some are no longer held.
+func (r *Replica) Since(after registry.Index) ([]Committed, bool) {
+	return r.machine.recent.since(after)
+}
+
 // Failed delivers one error when the server cannot go on: its disk failed or is stalled for good, or it read an entry that
 // it does not understand. It has then stopped taking part; State still answers. The process should end.
 func (r *Replica) Failed() <-chan error { return r.fatal }

@@ -92,13 +92,9 @@ func (b *backend) apply(c registry.Command, entry api.Committed) error {
 	if b.behind {
 		return nil
 	}
-	s := b.feed.State()
-	next, err := c.Apply(s)
-	if err != nil {
-		next = s
-	}
+	next, err := b.feed.State().Next(entry.Index, c)
 	b.log = append(b.log, entry)
-	b.feed.Publish(next.WithIndex(entry.Index))
+	b.feed.Publish(next)
 	return err
 }
 

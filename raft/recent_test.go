@@ -1,0 +1,35 @@
+package raft
+
+import (
+	"testing"
+
+	"github.com/baton-db/baton/registry"
+)
+
+func TestRecentGivesWhatFollowsOrSaysThatItCannot(t *testing.T) {
+	var r recent
+	if got, ok := r.since(0); !ok || len(got) != 0 {
+		t.Fatalf("empty: %v %t", got, ok)
+	}
+	const last = 20_000
+	for i := registry.Index(3); i <= last; i++ {
+		r.add(Committed{Index: i})
+	}
+	if _, ok := r.since(2); ok {
+		t.Error("claims to hold what it has dropped")
+	}
+	got, ok := r.since(last - 2)
+	if !ok || len(got) != 2 || got[0].Index != last-1 || got[1].Index != last {
+		t.Errorf("last two: %v %t", got, ok)
+	}
+	if got, ok := r.since(last); !ok || len(got) != 0 {
+		t.Errorf("nothing new: %v %t", got, ok)
+	}
+	r.forget(last + 10)
+	if _, ok := r.since(last); ok {
+		t.Error("after a snapshot: claims to hold what was never there")
+	}
+	if _, ok := r.since(last + 10); !ok {
+		t.Error("after a snapshot: does not know that nothing follows")
+	}
+}

@@ -314,3 +314,36 @@ func TestADirectoryOfSomebodyElseIsRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestClosingUnderLoadEnds: the vendor leaves proposals without an answer that are committed but not applied when it is
+// shut down.
+func TestClosingUnderLoadEnds(t *testing.T) {
+	inBubble(t, 3, func(c *cluster) {
+		c.startAll()
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		for _, r := range c.running {
+			for range 16 {
+				wg.Go(func() {
+					for {
+						select {
+						case <-stop:
+							return
+						case <-time.After(time.Millisecond):
+						}
+						if _, err := r.Propose(c.t.Context(), service("x")); errors.Is(err, ErrClosed) {
+							return
+						}
+					}
+				})
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+		for _, s := range c.servers {
+			c.crash(s.ID)
+			time.Sleep(20 * time.Millisecond)
+		}
+		close(stop)
+		wg.Wait()
+	})
+}

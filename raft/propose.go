@@ -18,7 +18,13 @@ func (r *Replica) call(f func()) bool {
 	if r.closing || r.failure != nil {
 		return false
 	}
-	r.calls.Go(f)
+	r.waiting++
+	r.calls.Go(func() {
+		f()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.waiting--
+	})
 	return true
 }
 

@@ -54,9 +54,10 @@ type Replica struct {
 	stop     chan struct{}          // closed by Close
 	watch    sync.WaitGroup
 
-	// mu guards what follows; calls holds a call for every goroutine that waits for the vendor.
+	// mu guards what follows; calls are the goroutines that wait for the vendor, waiting is how many they are.
 	mu      sync.Mutex
 	calls   sync.WaitGroup
+	waiting int
 	closing bool
 	failure error
 	leading bool
@@ -295,13 +296,33 @@ func (r *Replica) Close(ctx context.Context) error {
 }
 
 func (r *Replica) shutdown() error {
+	answered := r.drain()
 	stopped := r.end()
 	err := r.transport.Close()
 	r.transport.CloseStreams()
 	err = errors.Join(err, stopped.Error())
 	close(r.stop)
-	r.calls.Wait()
+	if answered {
+		r.calls.Wait()
+	}
 	return errors.Join(err, r.store.Close())
+}
+
+// drain waits until the vendor has answered every call; no new ones come. Once it is shut down it never answers those
+// whose entries are committed but not yet applied, and their goroutines would wait for ever. A leader answers soon: it
+// commits, or its lease ends. Only a stalled disk can make drain give up, after the time of an RPC.
+func (r *Replica) drain() bool {
+	const poll = time.Millisecond
+	for began := time.Now(); time.Since(began) < r.config.Timing.RPC; {
+		r.mu.Lock()
+		waiting := r.waiting
+		r.mu.Unlock()
+		if waiting == 0 {
+			return true
+		}
+		<-time.After(poll)
+	}
+	return false
 }
 
 // Stats are numbers about a server for people and metrics.

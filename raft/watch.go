@@ -38,7 +38,7 @@ func (r *Replica) run() {
 			r.fail(r.store.Failure())
 		case <-broken:
 			broken = nil
-			r.end()
+			r.watch.Go(func() { r.drain(); r.end() })
 		case <-compacted:
 			compacting = false
 		case <-tick.C:

@@ -70,7 +70,8 @@ func (c *session) kill(ctx context.Context, id string) error {
 }
 
 // CutClients ends every session but those of replication, of the server itself and of baton's own account, so that
-// applications look the name up again. Sessions that log in meanwhile are not ended. A commit that waits for
+// applications look the name up again. It goes on when one cannot be ended, as those of accounts with SYSTEM_USER on MySQL,
+// and returns an error that names them. Sessions that log in meanwhile are not ended. A commit that waits for
 // acknowledgements cannot be answered with OK afterwards: on MySQL its connection is closed and it waits on, on MariaDB
 // it is committed here.
 func (s *Server) CutClients(ctx context.Context) error {
@@ -79,15 +80,16 @@ func (s *Server) CutClients(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		var left []error
 		for _, r := range all {
 			if spared(r, s.cfg.User) {
 				continue
 			}
 			if err := c.kill(ctx, r["Id"]); err != nil {
-				return fmt.Errorf("session %s of %s: %w", r["Id"], r["User"], err)
+				left = append(left, fmt.Errorf("session %s of %s: %w", r["Id"], r["User"], err))
 			}
 		}
-		return nil
+		return errors.Join(left...)
 	})
 }
 
@@ -115,4 +117,38 @@ func (s *Server) CommitsWaitForAcks(ctx context.Context) (int, error) {
 func (c *session) waiting(ctx context.Context) (int, error) {
 	r, err := c.settings(ctx, c.waiters)
 	return r.number("rpl_semi_sync_source_wait_sessions"), err
+}
+
+// ReleaseHeld lets commits go on that wait for acknowledgements which will never come, although the replicas that owe
+// them hold the events: they received them without acknowledging, and no event is sent twice. held is what each of as
+// many replicas as commits wait for is known to hold. When it does not cover everything in this server's binary log
+// nothing is done and released is 0; with a wrong held, clients get an OK for what can be lost.
+//
+// On MySQL nothing has to be done here: the next commit that is acknowledged frees the others, and Canary sends one.
+// MariaDB writes no third group of commits while two wait, so it can be stuck for ever; ending the waiting statement makes
+// it answer OK there (measured on 10.11).
+func (s *Server) ReleaseHeld(ctx context.Context, held GTIDSet) (released int, err error) {
+	err = s.on(ctx, s.side, "release commits that are held", func(ctx context.Context, c *session) error {
+		if c.flavor != MariaDB {
+			return nil
+		}
+		// What waits is read before what is written: every commit in the list is in the set. A statement is ended by its
+		// own number, so that the next one of the same session is safe.
+		waiting, err := c.rows(ctx, textWaiting)
+		if err != nil {
+			return err
+		}
+		written, err := c.where(ctx)
+		if err != nil || !held.Contains(written) {
+			return err
+		}
+		for _, r := range waiting {
+			if err := c.do(ctx, "KILL QUERY ID "+r["id"]); err != nil && code(err) != errUnknownQuery {
+				return err
+			}
+			released++
+		}
+		return nil
+	})
+	return released, err
 }

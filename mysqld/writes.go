@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +43,14 @@ func (s *Server) closeWrites(ctx context.Context, c *session) error {
 		// The server goes on with the statement and might close much later, when it has been opened again.
 		err = errors.Join(err, s.cancelStatement(ctx, id))
 	}
+	if err != nil {
+		return err
+	}
+	// A statement of somebody else that failed in this moment takes the setting back.
+	r, err := c.one(ctx, c.state)
+	if err == nil && !r.on("read_only") {
+		err = errors.New("the server was opened again at once")
+	}
 	return err
 }
 
@@ -50,11 +59,28 @@ func (c *session) id(ctx context.Context) (string, error) {
 	return r["id"], err
 }
 
-// cancelStatement ends what a session that was given up is still doing, after the context of its caller has ended.
+// cancelStatement ends what a session that was given up is still doing, after the context of its caller has ended, and
+// returns when the session is gone: only then has the server taken back what the statement had begun. A commit that waits
+// for acknowledgements on MySQL cannot be ended; that is an error.
 func (s *Server) cancelStatement(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ProbeTimeout)
 	defer cancel()
-	err := s.session(ctx, s.side, func(c *session) error { return c.kill(ctx, id) })
+	err := s.session(ctx, s.side, func(c *session) error {
+		if err := c.kill(ctx, id); err != nil {
+			return err
+		}
+		for {
+			all, err := c.rows(ctx, textSessions)
+			if err != nil || !slices.ContainsFunc(all, func(r row) bool { return r["Id"] == id }) {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
 	if err != nil {
 		return fmt.Errorf("end the statement left behind: %w", err)
 	}
@@ -113,6 +139,21 @@ func (s *Server) CommitsWaitForAcks(ctx context.Context) (int, error) {
 	})
 	return n, err
 }
+
+// clientsWait counts the commits of clients that wait for acknowledgements, without those of replication.
+func (c *session) clientsWait(ctx context.Context) (int, error) {
+	all, err := c.rows(ctx, textSessions)
+	n := 0
+	for _, r := range all {
+		if r["User"] != "system user" && strings.HasPrefix(r["State"], waitsForAck) {
+			n++
+		}
+	}
+	return n, err
+}
+
+// waitsForAck is how both families begin the state of such a session.
+const waitsForAck = "Waiting for semi-sync ACK"
 
 func (c *session) waiting(ctx context.Context) (int, error) {
 	r, err := c.settings(ctx, c.waiters)

@@ -62,14 +62,25 @@ func (s *Server) follow(ctx context.Context, c *session, src Source) error {
 		return err
 	}
 	if st.SemiSync.SourceEnabled {
-		if err := s.stopAsking(ctx, c); err != nil {
+		if err := s.mayStopAsking(ctx, c); err != nil {
 			return err
 		}
 	}
 	if c.flavor == MariaDB {
-		return c.followMariaDB(ctx, rep, received, src)
+		// With the source side on, stopping an applier whose commit waits hangs.
+		if st.SemiSync.SourceEnabled {
+			err = c.do(ctx, c.stopAsking)
+		}
+		if err == nil {
+			err = c.followMariaDB(ctx, rep, received, src)
+		}
+		return err
 	}
-	return c.followMySQL(ctx, rep, src)
+	if err := c.followMySQL(ctx, rep, src); err != nil || !st.SemiSync.SourceEnabled {
+		return err
+	}
+	// Last, because it takes up to a second, in which the receiver can acknowledge and only the applier waits.
+	return c.do(ctx, c.stopAsking)
 }
 
 // follows says whether nothing is left to do.
@@ -79,16 +90,16 @@ func follows(st Status, rep *Replication, src Source) bool {
 		(rep.Receiver == ReceiverConnecting || st.Replication.SemiSyncActive == src.SemiSync)
 }
 
-// stopAsking turns the semi-sync source side off, which answers with OK whatever waits. So nothing may wait, and nothing
-// may come: a completed refusal of writes proves both.
-func (s *Server) stopAsking(ctx context.Context, c *session) error {
+// mayStopAsking proves that the semi-sync source side can be turned off, which answers OK to whatever waits: a completed
+// refusal of writes says that no client's commit is under way and none can come.
+func (s *Server) mayStopAsking(ctx context.Context, c *session) error {
 	if err := s.closeWrites(ctx, c); err != nil {
 		return err
 	}
-	if n, err := c.waiting(ctx); err != nil || n > 0 {
+	if n, err := c.clientsWait(ctx); err != nil || n > 0 {
 		return errors.Join(err, fmt.Errorf("%d %w", n, ErrWaiting))
 	}
-	return c.do(ctx, c.stopAsking)
+	return nil
 }
 
 func (c *session) followMySQL(ctx context.Context, rep *Replication, src Source) error {

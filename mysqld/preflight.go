@@ -55,7 +55,6 @@ func rules(flavor Flavor) []rule {
 		return append(common,
 			rule{"BT-3207", "log_slave_updates", "ON", loses, true, "a replica must have in its binary log what it will send as primary"},
 			rule{"BT-3208", "gtid_strict_mode", "ON", loses, false, "a divergence must stop replication instead of passing unseen"},
-			// skip_slave_start is a start option that MariaDB does not show; the guard looks at the receiver instead.
 			rule{"BT-3218", "slave_net_timeout", "<=4", hinders, false, "a receiver must notice a silent source soon"},
 			rule{"BT-3209", "rpl_semi_sync_replica_kill_conn_timeout", "1", hinders, false, "stopping a receiver whose source hangs takes this long and more"})
 	}
@@ -70,7 +69,8 @@ func rules(flavor Flavor) []rule {
 		rule{"BT-3224", "create_admin_listener_thread", "ON", optional, true, "administrators must get in while connections are exhausted"})
 }
 
-// Preflight compares the server with what the promises rest on. It also looks for baton's tables, for tables that are not
+// Preflight compares the server with what the promises rest on. skip-slave-start of MariaDB is no variable and cannot be
+// seen. It also looks for baton's tables, for tables that are not
 // transactional and for replication that is not as baton makes it. It may take longer than the other calls on a server
 // with very many tables.
 func (s *Server) Preflight(ctx context.Context) ([]Finding, error) {

@@ -3,6 +3,7 @@ package mysqld_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"log/slog"
 	"net"
@@ -24,6 +25,12 @@ type node struct {
 	t     *testing.T
 	lab   *lab.Server
 	admin *sql.Conn
+}
+
+// logout ends the administrator's session: baton may not kill it on MySQL.
+func (n *node) logout() {
+	n.t.Helper()
+	n.must(n.admin.Raw(func(conn any) error { return conn.(driver.Conn).Close() }))
 }
 
 // families runs a test against both kinds of real server.

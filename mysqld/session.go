@@ -16,6 +16,7 @@ import (
 // Errors that a server gives a number, as far as a verb goes on from them.
 const (
 	errUnknownThread   = 1094
+	errUnknownQuery    = 1957
 	errUnknownVariable = 1193
 	errDenied          = 1142
 )

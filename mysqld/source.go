@@ -83,7 +83,10 @@ func (s *Server) RequireAcks(ctx context.Context, k int) error {
 func (s *Server) ask(ctx context.Context, c *session, now SemiSync, k int) error {
 	switch {
 	case k == 0 && now.SourceEnabled:
-		return s.stopAsking(ctx, c)
+		if err := s.mayStopAsking(ctx, c); err != nil {
+			return err
+		}
+		return c.do(ctx, c.stopAsking)
 	case k == 0:
 		return nil
 	case c.stopAsking == "":

@@ -27,6 +27,7 @@ const (
 	textStartBoth    = "START REPLICA"
 	textForgetSource = "RESET REPLICA ALL"
 	textSessions     = "SHOW PROCESSLIST"
+	textWaiting      = "SELECT QUERY_ID AS id FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for semi-sync ACK%'" // MariaDB
 	textSelf         = "SELECT CONNECTION_ID() AS id"
 
 	textAskMark = "SELECT epoch, instance FROM baton.epoch WHERE id = 1"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +43,14 @@ func (s *Server) closeWrites(ctx context.Context, c *session) error {
 		// The server goes on with the statement and might close much later, when it has been opened again.
 		err = errors.Join(err, s.cancelStatement(ctx, id))
 	}
+	if err != nil {
+		return err
+	}
+	// A statement of somebody else that failed in this moment takes the setting back.
+	r, err := c.one(ctx, c.state)
+	if err == nil && !r.on("read_only") {
+		err = errors.New("the server was opened again at once")
+	}
 	return err
 }
 
@@ -50,11 +59,28 @@ func (c *session) id(ctx context.Context) (string, error) {
 	return r["id"], err
 }
 
-// cancelStatement ends what a session that was given up is still doing, after the context of its caller has ended.
+// cancelStatement ends what a session that was given up is still doing, after the context of its caller has ended, and
+// returns when the session is gone: only then has the server taken back what the statement had begun. A commit that waits
+// for acknowledgements on MySQL cannot be ended; that is an error.
 func (s *Server) cancelStatement(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ProbeTimeout)
 	defer cancel()
-	err := s.session(ctx, s.side, func(c *session) error { return c.kill(ctx, id) })
+	err := s.session(ctx, s.side, func(c *session) error {
+		if err := c.kill(ctx, id); err != nil {
+			return err
+		}
+		for {
+			all, err := c.rows(ctx, textSessions)
+			if err != nil || !slices.ContainsFunc(all, func(r row) bool { return r["Id"] == id }) {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
 	if err != nil {
 		return fmt.Errorf("end the statement left behind: %w", err)
 	}
@@ -70,7 +96,8 @@ func (c *session) kill(ctx context.Context, id string) error {
 }
 
 // CutClients ends every session but those of replication, of the server itself and of baton's own account, so that
-// applications look the name up again. Sessions that log in meanwhile are not ended. A commit that waits for
+// applications look the name up again. It goes on when one cannot be ended, as those of accounts with SYSTEM_USER on MySQL,
+// and returns an error that names them. Sessions that log in meanwhile are not ended. A commit that waits for
 // acknowledgements cannot be answered with OK afterwards: on MySQL its connection is closed and it waits on, on MariaDB
 // it is committed here.
 func (s *Server) CutClients(ctx context.Context) error {
@@ -79,15 +106,16 @@ func (s *Server) CutClients(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		var left []error
 		for _, r := range all {
 			if spared(r, s.cfg.User) {
 				continue
 			}
 			if err := c.kill(ctx, r["Id"]); err != nil {
-				return fmt.Errorf("session %s of %s: %w", r["Id"], r["User"], err)
+				left = append(left, fmt.Errorf("session %s of %s: %w", r["Id"], r["User"], err))
 			}
 		}
-		return nil
+		return errors.Join(left...)
 	})
 }
 
@@ -112,7 +140,56 @@ func (s *Server) CommitsWaitForAcks(ctx context.Context) (int, error) {
 	return n, err
 }
 
+// clientsWait counts the commits of clients that wait for acknowledgements, without those of replication.
+func (c *session) clientsWait(ctx context.Context) (int, error) {
+	all, err := c.rows(ctx, textSessions)
+	n := 0
+	for _, r := range all {
+		if r["User"] != "system user" && strings.HasPrefix(r["State"], waitsForAck) {
+			n++
+		}
+	}
+	return n, err
+}
+
+// waitsForAck is how both families begin the state of such a session.
+const waitsForAck = "Waiting for semi-sync ACK"
+
 func (c *session) waiting(ctx context.Context) (int, error) {
 	r, err := c.settings(ctx, c.waiters)
 	return r.number("rpl_semi_sync_source_wait_sessions"), err
+}
+
+// ReleaseHeld lets commits go on that wait for acknowledgements which will never come, although the replicas that owe
+// them hold the events: they received them without acknowledging, and no event is sent twice. held is what each of as
+// many replicas as commits wait for is known to hold. When it does not cover everything in this server's binary log
+// nothing is done and released is 0; with a wrong held, clients get an OK for what can be lost.
+//
+// On MySQL nothing has to be done here: the next commit that is acknowledged frees the others, and Canary sends one.
+// MariaDB writes no third group of commits while two wait, so it can be stuck for ever; ending the waiting statement makes
+// it answer OK there (measured on 10.11).
+func (s *Server) ReleaseHeld(ctx context.Context, held GTIDSet) (released int, err error) {
+	err = s.on(ctx, s.side, "release commits that are held", func(ctx context.Context, c *session) error {
+		if c.flavor != MariaDB {
+			return nil
+		}
+		// What waits is read before what is written: every commit in the list is in the set. A statement is ended by its
+		// own number, so that the next one of the same session is safe.
+		waiting, err := c.rows(ctx, textWaiting)
+		if err != nil {
+			return err
+		}
+		written, err := c.where(ctx)
+		if err != nil || !held.Contains(written) {
+			return err
+		}
+		for _, r := range waiting {
+			if err := c.do(ctx, "KILL QUERY ID "+r["id"]); err != nil && code(err) != errUnknownQuery {
+				return err
+			}
+			released++
+		}
+		return nil
+	})
+	return released, err
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -57,6 +58,68 @@ func TestHouseRules(t *testing.T) {
 				t.Errorf("%s: %s\n\trule %q: %s", v.where, v.what, r.name, r.why)
 			}
 		})
+	}
+}
+
+// An allowance that nobody needs any more would let the next long function or large package pass unseen.
+func TestEveryAllowanceIsStillNeeded(t *testing.T) {
+	repo := readTree(t, ".")
+	lines := map[string]int{}
+	for dir, files := range repo.packages() {
+		for _, f := range files {
+			lines[dir] += f.lines
+		}
+	}
+	for dir := range largePackages {
+		if lines[dir] <= maxPackageLines {
+			t.Errorf("package %s has %d lines and needs no allowance", dir, lines[dir])
+		}
+	}
+	long := map[string]bool{}
+	repo.eachFunc(repo.files, func(f *goFile, d *ast.FuncDecl) {
+		if repo.height(d) > maxFunctionLines {
+			long[f.dir+": "+funcName(d)] = true
+		}
+	})
+	for name := range longFunctions {
+		if !long[name] {
+			t.Errorf("function %s needs no allowance", name)
+		}
+	}
+}
+
+// testName is a test as docs/guarantees.md writes it: `registry.TestAnything`.
+var testName = regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz)[A-Za-z0-9]+)`")
+
+func TestEachGuaranteeNamesTestsThatExist(t *testing.T) {
+	repo := readTree(t, ".")
+	have := map[string]bool{}
+	repo.eachFunc(repo.files, func(f *goFile, d *ast.FuncDecl) {
+		if f.test {
+			have[f.dir+"."+d.Name.Name] = true
+		}
+	})
+	b, err := os.ReadFile("docs/guarantees.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := map[string]int{}
+	for i, line := range strings.Split(string(b), "\n") {
+		names := testName.FindAllStringSubmatch(line, -1)
+		for _, m := range names {
+			if !have[m[1]+"."+m[2]] {
+				t.Errorf("docs/guarantees.md:%d: there is no test %s in %s", i+1, m[2], m[1])
+			}
+		}
+		if cells := strings.Split(line, "|"); len(cells) > 1 {
+			name, _, _ := strings.Cut(strings.TrimSpace(cells[1]), " ")
+			held[name] += len(names)
+		}
+	}
+	for i := range 10 {
+		if name := fmt.Sprintf("G%d", i+1); held[name] == 0 {
+			t.Errorf("docs/guarantees.md names no test that holds %s", name)
+		}
 	}
 }
 
@@ -135,6 +198,11 @@ func parseTree(t *testing.T, sources map[string]string) *tree {
 func (t *tree) at(n ast.Node, format string, args ...any) violation {
 	p := t.fset.Position(n.Pos())
 	return violation{fmt.Sprintf("%s:%d", p.Filename, p.Line), fmt.Sprintf(format, args...)}
+}
+
+// height is how many lines a function has.
+func (t *tree) height(d *ast.FuncDecl) int {
+	return t.fset.Position(d.End()).Line - t.fset.Position(d.Pos()).Line + 1
 }
 
 // code returns the files that are not tests.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/baton-db/baton/dnsserver"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/registry"
 )
@@ -149,11 +150,16 @@ func (c Config) Validate() error {
 		bad("role", fmt.Errorf("%q: want \"server\" or \"client\"", c.Role))
 	}
 	bad("listen.advertise", advertisable(c.Advertise))
-	bad("listen.api", hostPort(c.API))
-	bad("listen.gossip", hostPort(c.Gossip))
+	bad("listen.api", announced(c.API))
+	bad("listen.gossip", announced(c.Gossip))
+	for i, j := range c.Join {
+		bad(fmt.Sprintf("join[%d]", i), namedPort(j))
+	}
 	for i, l := range c.DNS.Listen {
 		bad(fmt.Sprintf("dns.listen[%d]", i), hostPort(l))
 	}
+	bad("dns.domain", dnsserver.Config{Domain: c.DNS.Domain}.Validate())
+	bad("dns.hold", dnsserver.Config{Hold: c.DNS.Hold}.Validate())
 	if len(c.GossipKey) != 32 {
 		bad("gossip_key_file", fmt.Errorf("%d bytes, want 32", len(c.GossipKey)))
 	}
@@ -164,13 +170,13 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.Database != nil {
-		errs = append(errs, c.Database.validate()...)
+		errs = append(errs, c.Database.validate(c.Advertise)...)
 	}
 	return errors.Join(errs...)
 }
 
 func (c Config) validServers() error {
-	self := false
+	self, seen := false, map[string]registry.NodeID{}
 	for _, s := range c.Servers {
 		if err := registry.ValidName(string(s.Node)); err != nil {
 			return err
@@ -178,7 +184,16 @@ func (c Config) validServers() error {
 		if err := hostPort(s.API); err != nil {
 			return fmt.Errorf("%s: %w", s.Node, err)
 		}
-		self = self || s.Node == c.Node
+		if s.Node == c.Node {
+			self = true
+			if s.API != c.API {
+				return fmt.Errorf("the others find this node, %s, at %s, but it listens at %s (listen.api)", s.Node, s.API, c.API)
+			}
+		}
+		if other, ok := seen[s.API]; ok {
+			return fmt.Errorf("%s and %s have the same address %s", other, s.Node, s.API)
+		}
+		seen[s.API] = s.Node
 	}
 	switch {
 	case len(c.Servers) == 0:
@@ -191,7 +206,8 @@ func (c Config) validServers() error {
 	return nil
 }
 
-func (d *Database) validate() []error {
+// validate takes the address that others use for this node, which says where its database must be reachable from.
+func (d *Database) validate(node netip.Addr) []error {
 	var errs []error
 	bad := func(field string, err error) {
 		if err != nil {
@@ -204,8 +220,10 @@ func (d *Database) validate() []error {
 	switch {
 	case err != nil:
 		bad("address", fmt.Errorf("%q: want ip:port", d.Address))
-	case ap.Addr().IsUnspecified():
+	case ap.Port() == 0 || ap.Addr().IsUnspecified():
 		bad("address", fmt.Errorf("%s cannot be reached by others", d.Address))
+	case ap.Addr().IsLoopback() && node.IsValid() && !node.IsUnspecified() && !node.IsLoopback():
+		bad("address", fmt.Errorf("%s is reached from this machine only; its replicas and applications need the address of an interface", d.Address))
 	}
 	if !filepath.IsAbs(d.Socket) {
 		bad("socket", fmt.Errorf("%q is not an absolute path: baton learns from the socket which process is the server", d.Socket))
@@ -219,8 +237,21 @@ func (d *Database) validate() []error {
 	if d.Preference.Rank() < 0 {
 		bad("preference", fmt.Errorf("%q: want prefer, normal, last-resort or never", d.Preference))
 	}
-	bad("expect", d.Policy.Validate())
+	bad(policySetting(d.Policy), d.Policy.Validate())
 	return errs
+}
+
+// policySetting is the setting that is to blame when p is not valid.
+func policySetting(p registry.Policy) string {
+	switch {
+	case p.Expect < 2:
+		return "expect"
+	case p.K < 1 || p.K >= p.Expect:
+		return "k"
+	case p.MaxLagSeconds < 1:
+		return "max_lag"
+	}
+	return "switchover_timeout"
 }
 
 // advertisable refuses what no other machine could reach. Loopback addresses are allowed, because a whole cluster may
@@ -237,13 +268,33 @@ func advertisable(a netip.Addr) error {
 	return nil
 }
 
+// announced refuses what other nodes could not connect to: the address that is bound is the one they are told.
+func announced(s string) error {
+	if err := hostPort(s); err != nil {
+		return err
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil && ap.Addr().IsUnspecified() {
+		return fmt.Errorf("%s means every address of this machine, and others are told to connect to it: give one address", s)
+	}
+	return nil
+}
+
+// namedPort wants host:port, where host may be a name.
+func namedPort(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+		return fmt.Errorf("%q: want host:port", s)
+	}
+	return nil
+}
+
 func hostPort(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		return fmt.Errorf("%q: want host:port", s)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("%q: port %q", s, port)
+		return fmt.Errorf("%q: port %q is none of 1 to 65535", s, port)
 	}
 	if _, err := netip.ParseAddr(host); err != nil {
 		return fmt.Errorf("%q: %q is not an IP address", s, host)

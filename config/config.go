@@ -3,36 +3,34 @@
 // A node file is one file, or a directory with baton.hcl and conf.d/*.hcl, which are merged in the order of their names.
 // Unknown settings are errors, durations carry units, secrets are given only by the file that holds them. Nothing is
 // opened, bound or changed here except those files: `baton config validate` can run beside a live agent.
+//
+// A load has three stages, and each says everything that is wrong before it gives up: the files are read (read.go),
+// parsed and decoded (hints.go puts what the HCL library says into our words), and filled into an agent.Config whose
+// own Validate has the last word (fill.go). where.go finds the line for every setting.
 package config
 
 import (
 	"fmt"
-	"net/netip"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/gohcl"
 	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/baton-db/baton/agent"
-	"github.com/baton-db/baton/mysqld"
-	"github.com/baton-db/baton/registry"
 )
 
-// file is the form of a node file. docs/config.md and sample.hcl say what each setting means.
+// file is the form of a node file. docs/config.md and sample.hcl say what each setting means; eg is what an error shows
+// as an example.
 type file struct {
-	Cluster   string            `hcl:"cluster"`
-	Node      string            `hcl:"node"`
-	Role      *string           `hcl:"role"`
-	Zone      *string           `hcl:"zone"`
-	DataDir   *string           `hcl:"data_dir"`
-	Join      []string          `hcl:"join,optional"`
-	Servers   map[string]string `hcl:"servers"`
-	GossipKey string            `hcl:"gossip_key_file"`
+	Cluster   string            `hcl:"cluster" eg:"\"prod\""`
+	Node      string            `hcl:"node" eg:"\"db1\""`
+	Role      *string           `hcl:"role" eg:"\"server\" or \"client\""`
+	Zone      *string           `hcl:"zone" eg:"\"a\""`
+	DataDir   *string           `hcl:"data_dir" eg:"\"/var/lib/baton\""`
+	Join      []string          `hcl:"join,optional" eg:"[\"10.0.0.12:7451\"]"`
+	Servers   map[string]string `hcl:"servers" eg:"{ db1 = \"10.0.0.11:7450\" }"`
+	GossipKey string            `hcl:"gossip_key_file" eg:"\"/etc/baton/gossip.key\""`
 	Log       *logging          `hcl:"log,block"`
 	Listen    listen            `hcl:"listen,block"`
 	DNS       *dns              `hcl:"dns,block"`
@@ -41,211 +39,99 @@ type file struct {
 }
 
 type logging struct {
-	Level *string `hcl:"level"`
+	Level *string `hcl:"level" eg:"\"info\" or \"debug\""`
 }
 
 type listen struct {
-	Advertise string  `hcl:"advertise"`
-	API       *string `hcl:"api"`
-	Gossip    *string `hcl:"gossip"`
+	Advertise string  `hcl:"advertise" eg:"\"10.0.0.11\""`
+	API       *string `hcl:"api" eg:"\"10.0.0.11:7450\""`
+	Gossip    *string `hcl:"gossip" eg:"\"10.0.0.11:7451\""`
 }
 
 type dns struct {
-	Domain   *string  `hcl:"domain"`
-	Listen   []string `hcl:"listen,optional"`
-	Hold     *string  `hcl:"hold"`
-	MaxStale *string  `hcl:"max_stale"`
+	Domain   *string  `hcl:"domain" eg:"\"baton.internal\""`
+	Listen   []string `hcl:"listen,optional" eg:"[\"127.0.0.1:7453\"]"`
+	Hold     *string  `hcl:"hold" eg:"\"2s\""`
+	MaxStale *string  `hcl:"max_stale" eg:"\"10s\""`
 }
 
 type hosts struct {
 	Name    string            `hcl:"name,label"`
-	Path    string            `hcl:"path"`
-	Aliases map[string]string `hcl:"aliases,optional"`
+	Path    string            `hcl:"path" eg:"\"/etc/hosts\""`
+	Aliases map[string]string `hcl:"aliases,optional" eg:"{ orders-db = \"primary.orders.db\" }"`
 }
 
 type mysql struct {
-	Database        string  `hcl:"database"`
-	Instance        *string `hcl:"instance"`
-	Address         string  `hcl:"address"`
-	Socket          string  `hcl:"socket"`
-	User            string  `hcl:"user"`
-	PasswordFile    *string `hcl:"password_file"`
-	ReplicationUser string  `hcl:"replication_user"`
-	ReplicationFile string  `hcl:"replication_password_file"`
-	Preference      *string `hcl:"preference"`
-	Expect          *int    `hcl:"expect"`
-	K               *int    `hcl:"k"`
-	MaxLag          *string `hcl:"max_lag"`
-	Switchover      *string `hcl:"switchover_timeout"`
+	Database        string  `hcl:"database" eg:"\"orders\""`
+	Instance        *string `hcl:"instance" eg:"\"db1\""`
+	Address         string  `hcl:"address" eg:"\"10.0.0.11:3306\""`
+	Socket          string  `hcl:"socket" eg:"\"/run/mysqld/mysqld.sock\""`
+	User            string  `hcl:"user" eg:"\"baton\""`
+	PasswordFile    *string `hcl:"password_file" eg:"\"/etc/baton/mysql.pw\""`
+	ReplicationUser string  `hcl:"replication_user" eg:"\"repl\""`
+	ReplicationFile string  `hcl:"replication_password_file" eg:"\"/etc/baton/repl.pw\""`
+	Preference      *string `hcl:"preference" eg:"\"prefer\", \"normal\", \"last-resort\" or \"never\""`
+	Expect          *int    `hcl:"expect" eg:"3"`
+	K               *int    `hcl:"k" eg:"1"`
+	MaxLag          *string `hcl:"max_lag" eg:"\"30s\""`
+	Switchover      *string `hcl:"switchover_timeout" eg:"\"3s\""`
 }
 
 // Load reads the file or directory at path. The error is an *Error.
 func Load(path string) (agent.Config, error) {
-	l := &loader{parser: hclparse.NewParser()}
-	l.load(path)
-	if l.diags.HasErrors() {
-		return agent.Config{}, &Error{path: path, diags: l.diags, files: l.parser.Files()}
+	l := &loader{path: path, parser: hclparse.NewParser(), failed: map[string]bool{}}
+	l.load()
+	if len(l.found) > 0 {
+		return agent.Config{}, l.error()
 	}
 	return l.cfg, nil
 }
 
 // loader collects everything that is wrong, so that one run names it all.
 type loader struct {
-	parser *hclparse.Parser
-	bodies []hcl.Body
-	diags  hcl.Diagnostics
-	cfg    agent.Config
+	path    string
+	parser  *hclparse.Parser
+	sources []source
+	bodies  []*hclsyntax.Body
+	cfg     agent.Config
+	found   []Finding
+	failed  map[string]bool // settings that something is wrong with already
 }
 
-func (l *loader) load(path string) {
-	paths, err := files(path)
-	if err != nil {
-		l.fail(nil, "Cannot read the configuration", err.Error())
+func (l *loader) load() {
+	l.sources = l.read()
+	if len(l.found) > 0 {
 		return
 	}
-	for _, p := range paths {
-		f, diags := l.parser.ParseHCLFile(p)
-		l.diags = append(l.diags, diags...)
-		if f != nil {
-			l.bodies = append(l.bodies, f.Body)
+	for _, s := range l.sources {
+		if at, deep := tooDeep(s); deep {
+			l.add(l.at(at, Finding{Code: codeSyntax, Problem: "brackets or operators are nested too deep", Fix: "A node file needs neither. Is it another file?"}))
+			continue
 		}
+		f, diags := l.parser.ParseHCL(s.text, s.path)
+		l.translate(diags)
+		if f == nil {
+			continue
+		}
+		body, ok := f.Body.(*hclsyntax.Body)
+		if !ok {
+			panic(fmt.Sprintf("config: native syntax has no such body: %T", f.Body))
+		}
+		l.bodies = append(l.bodies, body)
 	}
-	if l.diags.HasErrors() {
+	if len(l.found) > 0 {
 		return
+	}
+	var all []hcl.Body
+	for _, b := range l.bodies {
+		all = append(all, b)
 	}
 	var in file
-	l.diags = append(l.diags, gohcl.DecodeBody(hcl.MergeBodies(l.bodies), nil, &in)...)
-	if l.diags.HasErrors() {
+	l.translate(gohcl.DecodeBody(hcl.MergeBodies(all), nil, &in))
+	if len(l.found) > 0 {
 		return
 	}
 	l.fill(in)
 	l.cfg = l.cfg.WithDefaults()
 	l.check(l.cfg.Validate())
-}
-
-// files lists what path stands for.
-func files(path string) ([]string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w. Give the path of a node file, or of a directory with baton.hcl", err)
-	}
-	if !info.IsDir() {
-		return []string{path}, nil
-	}
-	more, err := filepath.Glob(filepath.Join(path, "conf.d", "*.hcl"))
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(more)
-	return append([]string{filepath.Join(path, "baton.hcl")}, more...), nil
-}
-
-func (l *loader) fill(in file) {
-	c := &l.cfg
-	c.Cluster, c.Node = registry.ClusterID(in.Cluster), registry.NodeID(in.Node)
-	c.Role, c.Zone = registry.Role(value(in.Role)), value(in.Zone)
-	c.DataDir, c.Join = value(in.DataDir), in.Join
-	c.API, c.Gossip = value(in.Listen.API), value(in.Listen.Gossip)
-	c.Advertise, _ = netip.ParseAddr(in.Listen.Advertise) // Validate names an address that is none
-	for node, api := range in.Servers {
-		c.Servers = append(c.Servers, agent.Server{Node: registry.NodeID(node), API: api})
-	}
-	slices.SortFunc(c.Servers, func(a, b agent.Server) int { return strings.Compare(string(a.Node), string(b.Node)) })
-	c.GossipKey = l.gossipKey(in.GossipKey)
-	l.fillLog(in.Log)
-	if in.DNS != nil {
-		c.DNS = agent.DNS{Domain: value(in.DNS.Domain), Listen: in.DNS.Listen,
-			Hold: l.duration("dns.hold", in.DNS.Hold), MaxStale: l.duration("dns.max_stale", in.DNS.MaxStale)}
-	}
-	for _, h := range in.Hosts {
-		c.Hosts = append(c.Hosts, agent.HostsFile{Path: h.Path, Aliases: h.Aliases})
-	}
-	if in.MySQL != nil {
-		c.Database = l.database(*in.MySQL)
-	}
-}
-
-func (l *loader) fillLog(in *logging) {
-	if in == nil {
-		return
-	}
-	switch value(in.Level) {
-	case "debug":
-		l.cfg.Debug = true
-	case "", "info":
-	default:
-		l.failAt("log.level", "Unknown log level", fmt.Sprintf("%q: want \"debug\" or \"info\".", value(in.Level)))
-	}
-}
-
-func (l *loader) database(in mysql) *agent.Database {
-	p := registry.DefaultPolicy()
-	if in.Expect != nil {
-		p.Expect = *in.Expect
-	}
-	if in.K != nil {
-		p.K = *in.K
-	}
-	if in.MaxLag != nil {
-		p.MaxLagSeconds = int(l.duration("mysql.max_lag", in.MaxLag) / time.Second)
-	}
-	if in.Switchover != nil {
-		p.SwitchoverSeconds = int(l.duration("mysql.switchover_timeout", in.Switchover) / time.Second)
-	}
-	d := &agent.Database{
-		Name: registry.DatabaseName(in.Database), Instance: registry.InstanceID(value(in.Instance)),
-		Address: in.Address, Socket: in.Socket, User: in.User, ReplUser: in.ReplicationUser,
-		Preference: registry.Preference(value(in.Preference)), Policy: p,
-		ReplSecret: mysqld.Secret(l.secret("mysql.replication_password_file", in.ReplicationFile)),
-	}
-	if in.PasswordFile != nil {
-		d.Password = mysqld.Secret(l.secret("mysql.password_file", *in.PasswordFile))
-	}
-	return d
-}
-
-func (l *loader) duration(field string, s *string) time.Duration {
-	if s == nil {
-		return 0
-	}
-	d, err := time.ParseDuration(*s)
-	if err != nil || d <= 0 {
-		l.failAt(field, "Not a duration", fmt.Sprintf("%q: want a positive number with a unit, such as \"2s\" or \"500ms\".", *s))
-	}
-	return d
-}
-
-// gossipKey reads the 32 bytes that all nodes share.
-func (l *loader) gossipKey(path string) []byte {
-	key := []byte(l.secret("gossip_key_file", path))
-	if raw, err := decodeKey(string(key)); err == nil {
-		return raw
-	}
-	return key
-}
-
-// secret reads a file that nobody but its owner may read.
-func (l *loader) secret(field, path string) string {
-	info, err := os.Stat(path)
-	if err != nil {
-		l.failAt(field, "Secret file cannot be read", fmt.Sprintf("%v. Create it with the secret as its only line, mode 0600.", err))
-		return ""
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		l.failAt(field, "Secret file is open to others", fmt.Sprintf("%s has mode %04o. Fix: chmod 600 %s", path, mode, path))
-		return ""
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		l.failAt(field, "Secret file cannot be read", err.Error())
-		return ""
-	}
-	return strings.TrimRight(string(b), "\r\n")
-}
-
-func value(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

@@ -1,139 +1,115 @@
 package config
 
 import (
-	"encoding/base64"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
-
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-
-	"github.com/baton-db/baton/agent"
 )
+
+// Codes of what can be wrong with a configuration. They are stable: docs/cli.md lists them.
+const (
+	codeUnreadable = "BT-1001" // a file of the configuration cannot be read
+	codeUnknown    = "BT-1002" // a setting or block that there is not
+	codeSyntax     = "BT-1003" // not the form of a node file
+	codeMissing    = "BT-1004" // a required setting or block is not there
+	codeType       = "BT-1005" // a value of the wrong type
+	codeValue      = "BT-1006" // a value that cannot be used
+	codeTwice      = "BT-1007" // given twice
+	codeSecret     = "BT-1008" // the file of a secret
+)
+
+// maxShown is how many findings a person gets at once.
+const maxShown = 20
+
+// Finding is one thing that is wrong with a configuration, and the way out.
+type Finding struct {
+	Code    string `json:"code"`
+	Problem string `json:"problem"`
+	Fix     string `json:"fix"`
+	File    string `json:"file"`
+	// Line counts from 1; 0 when it is about a whole file or directory.
+	Line int `json:"line,omitempty"`
+	// Block is where in the file, such as `hosts "system"`; empty outside every block.
+	Block  string `json:"block,omitempty"`
+	Source string `json:"source,omitempty"` // the text of the line
+
+	name string // of the setting or block that it is about, or was probably meant; empty: none
+}
 
 // Error is everything that is wrong with a configuration, each with file, line and a way out.
 type Error struct {
-	path  string
-	diags hcl.Diagnostics
-	files map[string]*hcl.File
+	// Path is what Load was given.
+	Path string
+	// Findings are in the order of the files and of their lines.
+	Findings []Finding
+
+	files int
 }
 
-// Error is the report as a person reads it, several lines long.
+// Error is the report as a person reads it, several lines long. Each finding begins with "Error" and its code.
 func (e *Error) Error() string {
 	var b strings.Builder
-	w := hcl.NewDiagnosticTextWriter(&b, e.files, 0, false)
-	if err := w.WriteDiagnostics(e.diags); err != nil {
-		return fmt.Sprintf("%s: %v", e.path, e.diags)
+	for _, f := range e.Findings[:min(len(e.Findings), maxShown)] {
+		f.write(&b)
 	}
-	n := 0
-	for _, d := range e.diags {
-		if d.Severity == hcl.DiagError {
-			n++
-		}
+	if more := len(e.Findings) - maxShown; more > 0 {
+		fmt.Fprintf(&b, "%d more are not shown.\n\n", more)
 	}
-	noun := "errors"
-	if n == 1 {
-		noun = "error"
+	fmt.Fprintf(&b, "%s in %s, nothing was changed", count(len(e.Findings), "error"), e.Path)
+	if e.files > 1 {
+		fmt.Fprintf(&b, " (%s)", count(e.files, "file"))
 	}
-	fmt.Fprintf(&b, "%d %s in %s, nothing was changed", n, noun, e.path)
 	return b.String()
 }
 
-func (l *loader) fail(at *hcl.Range, summary, detail string) {
-	l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: at})
+func (f Finding) write(b *strings.Builder) {
+	fmt.Fprintf(b, "Error %s: %s\n", f.Code, f.Problem)
+	fmt.Fprintf(b, "  on %s", f.File)
+	if f.Line > 0 {
+		fmt.Fprintf(b, " line %d", f.Line)
+	}
+	if f.Block != "" {
+		fmt.Fprintf(b, ", in %s", f.Block)
+	}
+	if f.Source != "" {
+		fmt.Fprintf(b, ":\n  %d: %.200s", f.Line, f.Source)
+	}
+	fmt.Fprintf(b, "\n  %s\n\n", strings.ReplaceAll(f.Fix, "\n", "\n  "))
 }
 
-func (l *loader) failAt(field, summary, detail string) { l.fail(l.where(field), summary, detail) }
-
-// check turns what agent.Config.Validate found into positions.
-func (l *loader) check(err error) {
-	if err == nil {
-		return
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
 	}
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		l.fail(nil, "Invalid configuration", err.Error())
-		return
-	}
-	for _, one := range joined.Unwrap() {
-		var f *agent.FieldError
-		switch {
-		case errors.As(one, &f) && f.Field == "gossip_key_file" && l.diags.HasErrors():
-			// the file could not be read: said already
-		case errors.As(one, &f):
-			l.failAt(f.Field, "Invalid value for "+f.Field, sentence(f.Err.Error()))
-		default:
-			l.fail(nil, "Invalid configuration", one.Error())
-		}
-	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// sentence makes an error text end as a sentence does.
-func sentence(s string) string {
-	if strings.HasSuffix(s, ".") {
-		return s
+// error makes the error of everything found.
+func (l *loader) error() *Error {
+	order := func(path string) int {
+		return slices.IndexFunc(l.sources, func(s source) bool { return s.path == path })
 	}
-	return s + "."
+	slices.SortStableFunc(l.found, func(a, b Finding) int {
+		if byFile := order(a.File) - order(b.File); byFile != 0 {
+			return byFile
+		}
+		return a.Line - b.Line
+	})
+	return &Error{Path: l.path, Findings: l.found, files: len(l.sources)}
 }
 
-// where finds the position of a field such as "listen.api", "dns.listen[1]" or "hosts[0].path"; the nearest block when
-// the field is not written down.
-func (l *loader) where(field string) *hcl.Range {
-	block, name, nested := strings.Cut(field, ".")
-	if !nested {
-		block, name = "", field
+func (l *loader) add(f Finding) { l.found = append(l.found, f) }
+
+// fail says what is wrong with a setting, at the line where it is written. Without a fix the example of the setting
+// stands in.
+func (l *loader) fail(field, code, problem, fix string) {
+	l.failed[field] = true
+	name := unindexed(field)
+	if fix == "" {
+		fix = "For example: " + lastPart(name) + " = " + example(name)
 	}
-	name, _, _ = strings.Cut(name, "[")
-	block, index := indexed(block)
-	for _, body := range l.bodies {
-		syntax, ok := body.(*hclsyntax.Body)
-		if !ok {
-			continue
-		}
-		if r := find(syntax, block, index, name); r != nil {
-			return r
-		}
-	}
-	return nil
+	l.add(l.at(l.where(field), Finding{Code: code, Problem: problem, Fix: fix}))
 }
 
-func indexed(s string) (string, int) {
-	name, rest, ok := strings.Cut(s, "[")
-	n := 0
-	if ok {
-		_, _ = fmt.Sscanf(rest, "%d]", &n) // our own paths
-	}
-	return name, n
-}
-
-func find(body *hclsyntax.Body, block string, index int, name string) *hcl.Range {
-	if block == "" {
-		if a, ok := body.Attributes[name]; ok {
-			r := a.SrcRange
-			return &r
-		}
-		return nil
-	}
-	seen := 0
-	for _, b := range body.Blocks {
-		if b.Type != block {
-			continue
-		}
-		if seen++; seen-1 != index {
-			continue
-		}
-		if a, ok := b.Body.Attributes[name]; ok {
-			r := a.SrcRange
-			return &r
-		}
-		r := b.DefRange()
-		return &r
-	}
-	return nil
-}
-
-// decodeKey reads a key that is written in base64.
-func decodeKey(s string) ([]byte, error) {
-	return base64.StdEncoding.DecodeString(strings.TrimSpace(s))
-}
+// refix replaces the way out of what was said last.
+func (l *loader) refix(fix string) { l.found[len(l.found)-1].Fix = fix }

@@ -171,6 +171,9 @@ func (s *Server) Visible() []Txn {
 	return slices.Clone(s.log[:s.committed])
 }
 
+// HoldsLocked is Holds for Group.OnAck, while the group is locked.
+func (s *Server) HoldsLocked(t Txn) bool { return s.holds(t) }
+
 // Holds reports whether t is on the disk, applied or not.
 func (s *Server) Holds(t Txn) bool {
 	s.group.mu.Lock()

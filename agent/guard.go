@@ -95,7 +95,8 @@ func (k *keeper) report(ctx context.Context) error {
 func (k *keeper) compose() health.Report {
 	k.seq++
 	r := health.Report{Database: k.cfg.Name, Instance: k.cfg.Instance, Node: k.node.Node, Boot: k.boot, Seq: k.seq,
-		Member: registry.Member{ID: k.cfg.Instance, Node: k.node.Node, Address: k.cfg.Address, Zone: k.node.Zone, Preference: k.cfg.Preference}}
+		Member: registry.Member{ID: k.cfg.Instance, Node: k.node.Node, Address: k.cfg.Address, Zone: k.node.Zone, Preference: k.cfg.Preference,
+			PromiseFile: k.guard.PromiseFile()}}
 	// The guard first: what it has done must be covered by the observation that follows, not the other way round.
 	r.Guard = k.guard.Report()
 	health.Describe(k.checker.Latest(), &r)

@@ -180,7 +180,7 @@ func (e election) ackersHear() (deaf, hears int) {
 // cannotReplace says what an election would lack. A reign is not ended before its replacement can be had: a primary
 // that is only silent may come back.
 func (e election) cannotReplace() registry.Cause {
-	ready, missing := 0, ""
+	ready, missing := 0, "" // whole memories are needed to discover, none to acknowledge for the next primary
 	for _, id := range e.d.Ackers {
 		h := e.view[id]
 		if e.ready(id) && !h.Guard.Amnesiac {
@@ -189,7 +189,13 @@ func (e election) cannotReplace() registry.Cause {
 		}
 		missing += fmt.Sprintf(" %s (unheard %.1f s, process %s, amnesiac %t);", id, e.age(id).Seconds(), h.Process, h.Guard.Amnesiac)
 	}
-	returned := e.ready(e.d.Primary) && e.view[e.d.Primary].ReadOnly && ready >= e.d.Policy.K
+	followers := 0
+	for _, m := range e.d.Members {
+		if m.ID != e.d.Primary && m.Preference != registry.Never && e.ready(m.ID) {
+			followers++
+		}
+	}
+	returned := e.ready(e.d.Primary) && e.view[e.d.Primary].ReadOnly && followers >= e.d.Policy.K
 	if returned || (ready >= e.d.Need() && ready >= e.d.Policy.K+1) {
 		return registry.Cause{}
 	}

@@ -31,6 +31,8 @@ func (e election) closing() Decision {
 			Cause: registry.Cause{Code: code, Detail: why}}}
 	}
 	switch {
+	case fresh && former.Guard.Closed == e.d.Epoch && former.Guard.Amnesiac:
+		return escalate(PrimaryRestarted, fmt.Sprintf("%s restarted while it was handing over, and cannot prove that it is the server that reigned", e.d.Former))
 	case fresh && former.Guard.Closed == e.d.Epoch:
 		return e.electClosed(former, limit)
 	case fresh && former.Process.Gone():
@@ -66,23 +68,27 @@ func (e election) electClosed(former health.Heard, limit time.Duration) Decision
 			}
 			continue
 		}
-		w := voter{member: m, text: h.Position, ready: true}
+		w := voter{member: m, text: h.Position, ready: true, amnesiac: h.Guard.Amnesiac}
 		if m.ID == e.d.Former {
 			w.text = former.Guard.ClosedPosition
 		}
-		promised = append(promised, w)
+		if w.position, err = e.parse(w.text); err != nil {
+			return waiting(Unreadable, "position of %s: %v", m.ID, err)
+		}
+		if base.Contains(w.position) { // who has more wrote it itself
+			promised = append(promised, w)
+		}
 	}
-	isTo := func(w voter) bool { return w.member.ID == e.d.To }
-	winner := slices.IndexFunc(promised, isTo)
+	winner := e.index(promised, e.d.To)
 	if winner < 0 && e.clock.InPhase >= limit/2 {
 		// The wanted winner fell away: the former primary is undone in favour of itself.
-		winner = slices.IndexFunc(promised, func(w voter) bool { return w.member.ID == e.d.Former })
+		winner = e.index(promised, e.d.Former)
 	}
 	if winner < 0 {
 		return waiting(Switchover, "waiting for %s to promise epoch %d", e.d.To, e.d.Epoch)
 	}
 	why := fmt.Sprintf("%s closed at its last transaction; %s takes over", e.d.Former, promised[winner].member.ID)
-	return e.elect(promised, promised[winner].member.ID, base, verdict{registry.ProofClosed, Elected, why})
+	return e.elect(promised, promised[winner], base, verdict{registry.ProofClosed, Elected, why})
 }
 
 // fencing waits until the ackers are fenced, and elects.
@@ -98,16 +104,11 @@ func (e election) fencing() Decision {
 	if !lack.Zero() {
 		return e.patient(lack)
 	}
-	if i := e.index(voters, e.d.Former); i >= 0 && voters[i].ready && !voters[i].amnesiac && !base.Contains(voters[i].position) && voters[i].position.Contains(base) {
-		// The former primary is back, closed, and has more than anyone: with it nothing becomes errant.
-		return e.elect(voters, e.d.Former, voters[i].position, verdict{proof, Elected,
-			fmt.Sprintf("%s is back and holds everything", e.d.Former)})
-	}
 	best, ok := e.best(voters, base)
 	if !ok {
 		return e.patient(e.noCandidate(voters, base))
 	}
-	return e.elect(voters, best.member.ID, base, verdict{proof, Elected, e.why(voters, best)})
+	return e.elect(voters, best, base, verdict{proof, Elected, e.why(voters, best)})
 }
 
 // waitsForReturned gives a former primary that runs again a moment to say where it stands.
@@ -146,17 +147,21 @@ func (e election) heard() ([]voter, error) {
 		if x, err := e.parse(h.Executed); err == nil {
 			w.executed = x.Count()
 		}
-		if w.errant, err = e.errant(w); err != nil {
+		voters = append(voters, w)
+	}
+	for i := range voters {
+		var err error
+		if voters[i].errant, err = e.errant(voters, i); err != nil {
 			return nil, err
 		}
-		voters = append(voters, w)
 	}
 	return voters, nil
 }
 
-// errant is what w originated itself since the last reign began, without having been primary: nobody acknowledged it.
-func (e election) errant(w voter) (mysqld.GTIDSet, error) {
-	none := mysqld.GTIDSet{}
+// errant is what voter i originated itself since the last reign began, without having been primary, and nobody else has:
+// nobody acknowledged it. What others have too came to them from a winner of an earlier epoch that was never established.
+func (e election) errant(voters []voter, i int) (mysqld.GTIDSet, error) {
+	none, w := mysqld.GTIDSet{}, voters[i]
 	if w.member.ID == e.d.Former || e.d.Former == "" || e.d.Settled != nil {
 		return none, nil
 	}
@@ -164,29 +169,34 @@ func (e election) errant(w voter) (mysqld.GTIDSet, error) {
 	if err != nil {
 		return none, fmt.Errorf("base of the last reign: %w", err)
 	}
-	return w.position.Minus(since).Only(w.member.SourceKey()), nil
+	own := w.position.Minus(since).Only(w.member.SourceKey())
+	for j, other := range voters {
+		if i != j {
+			own = own.Minus(other.position)
+		}
+	}
+	return own, nil
 }
 
-// base is the position that the winner must hold, and why nothing acknowledged can be missing from it.
+// base is the position that the winner must hold, and why nothing acknowledged can be missing from it. What an earlier
+// Elect has settled is enough: nothing was acknowledged since, whatever somebody has received beyond it.
 func (e election) base(voters []voter) (mysqld.GTIDSet, registry.Proof, registry.Cause) {
 	union := mysqld.GTIDSet{}
 	whole, names := 0, ""
 	for _, w := range voters {
-		counts := e.d.Settled != nil || e.d.Former == "" || (e.d.IsAcker(w.member.ID) && !w.amnesiac)
-		if counts && w.member.ID != e.d.Former {
+		if e.d.Former == "" || (e.d.IsAcker(w.member.ID) && !w.amnesiac && w.member.ID != e.d.Former) {
 			whole++
 			names += " " + string(w.member.ID)
 			union = union.Union(w.position.Minus(w.errant))
 		}
 	}
-	former := e.index(voters, e.d.Former)
 	switch {
 	case e.d.Settled != nil:
 		settled, err := e.parse(e.d.Settled.Base)
 		if err != nil {
 			return union, "", registry.Cause{Code: Unreadable, Detail: err.Error()}
 		}
-		return union.Union(settled), registry.ProofSettled, registry.Cause{}
+		return settled, registry.ProofSettled, registry.Cause{}
 	case e.d.Former == "":
 		if whole < e.d.Policy.Expect {
 			return union, "", registry.Cause{Code: MembersMissing, Detail: fmt.Sprintf("%d of %d members have closed:%s", whole, e.d.Policy.Expect, names)}
@@ -194,9 +204,20 @@ func (e election) base(voters []voter) (mysqld.GTIDSet, registry.Proof, registry
 		return union, registry.ProofFormed, registry.Cause{}
 	case whole >= e.d.Need():
 		return union, registry.ProofFenced, registry.Cause{}
-	case former >= 0 && !voters[former].amnesiac:
-		return voters[former].position, registry.ProofClosed, registry.Cause{}
 	}
+	if i := e.index(voters, e.d.Former); i >= 0 && !voters[i].amnesiac && holdsAll(voters, voters[i]) {
+		return voters[i].position, registry.ProofClosed, registry.Cause{}
+	}
+	return union, "", e.ackersMissing(voters, whole)
+}
+
+// holdsAll reports whether the former primary w has everything of its own that anybody was heard to have: it sent it, so
+// without it w would be another server, or have lost its memory.
+func holdsAll(voters []voter, w voter) bool {
+	return !slices.ContainsFunc(voters, func(o voter) bool { return !w.position.Contains(o.position.Only(w.member.SourceKey())) })
+}
+
+func (e election) ackersMissing(voters []voter, whole int) registry.Cause {
 	missing := ""
 	for _, id := range e.d.Ackers {
 		if i := e.index(voters, id); i < 0 {
@@ -205,18 +226,27 @@ func (e election) base(voters []voter) (mysqld.GTIDSet, registry.Proof, registry
 			missing += fmt.Sprintf(" %s (its memory has a gap);", id)
 		}
 	}
-	return union, "", registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
+	return registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
 		"%d of %d ackers are fenced with whole memories, need %d; missing:%s Way out: bring one of them back, or %s",
 		whole, len(e.d.Ackers), e.d.Need(), missing, e.d.Former)}
 }
 
-// best is the winner among those who hold base: the wanted one, the preferred, who has applied most.
+// best is the winner among those who hold base: who leaves the fewest others with transactions that it lacks, for they
+// would be diverged for ever; then the wanted one, the preferred, who has applied most.
 func (e election) best(voters []voter, base mysqld.GTIDSet) (voter, bool) {
 	able := slices.DeleteFunc(slices.Clone(voters), func(w voter) bool {
 		return !w.ready || !w.errant.IsEmpty() || w.member.Preference == registry.Never || !w.position.Contains(base)
 	})
 	if len(able) == 0 {
 		return voter{}, false
+	}
+	leaves := map[registry.InstanceID]int{}
+	for _, w := range able {
+		for _, other := range voters {
+			if !w.position.Contains(other.position.Minus(other.errant)) {
+				leaves[w.member.ID]++
+			}
+		}
 	}
 	return slices.MinFunc(able, func(a, b voter) int {
 		wanted := func(w voter) int {
@@ -226,6 +256,7 @@ func (e election) best(voters []voter, base mysqld.GTIDSet) (voter, bool) {
 			return 1
 		}
 		return cmp.Or(
+			cmp.Compare(leaves[a.member.ID], leaves[b.member.ID]),
 			cmp.Compare(wanted(a), wanted(b)),
 			cmp.Compare(a.member.Preference.Rank(), b.member.Preference.Rank()),
 			cmp.Compare(b.executed, a.executed),
@@ -240,13 +271,14 @@ type verdict struct {
 	why   string
 }
 
-// elect builds the command; everybody who is ready and holds nothing beyond base may acknowledge for the winner.
-func (e election) elect(voters []voter, winner registry.InstanceID, base mysqld.GTIDSet, why verdict) Decision {
-	c := &registry.Elect{Database: e.d.Name, Epoch: e.d.Epoch, Winner: winner, Base: base.String(), K: e.d.Policy.K,
+// elect builds the command; everybody who is ready and holds nothing that the winner lacks may acknowledge for it.
+func (e election) elect(voters []voter, winner voter, base mysqld.GTIDSet, why verdict) Decision {
+	reach := base.Union(winner.position) // it applies all it has before it begins
+	c := &registry.Elect{Database: e.d.Name, Epoch: e.d.Epoch, Winner: winner.member.ID, Base: base.String(), K: e.d.Policy.K,
 		Proof: why.proof, AtMillis: e.clock.NowMillis, Cause: registry.Cause{Code: why.code, Detail: why.why}}
 	for _, w := range voters {
 		c.Evidence = append(c.Evidence, registry.Evidence{Instance: w.member.ID, Position: w.text, Amnesiac: w.amnesiac})
-		if w.member.ID != winner && w.ready && w.member.Preference != registry.Never && base.Contains(w.position) {
+		if w.member.ID != winner.member.ID && w.ready && w.member.Preference != registry.Never && reach.Contains(w.position) {
 			c.Ackers = append(c.Ackers, w.member.ID)
 		}
 	}
@@ -258,7 +290,7 @@ func (e election) elect(voters []voter, winner registry.InstanceID, base mysqld.
 	}
 	if len(c.Ackers) < c.K {
 		return e.patient(registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
-			"%s could win, but %d replicas can acknowledge for it, need %d. Way out: bring another member back", winner, len(c.Ackers), c.K)})
+			"%s could win, but %d replicas can acknowledge for it, need %d. Way out: bring another member back", winner.member.ID, len(c.Ackers), c.K)})
 	}
 	return Decision{Command: c}
 }
@@ -287,14 +319,14 @@ func (e election) promoting() Decision {
 	default:
 		return Decision{}
 	}
-	others := 0
+	ready := 0 // the winner itself may still serve as an acker
 	for _, m := range e.d.Members {
-		if m.ID != e.d.Primary && e.ready(m.ID) {
-			others++
+		if e.ready(m.ID) {
+			ready++
 		}
 	}
-	if others <= e.d.Policy.K {
-		return waiting(AckersMissing, "%s, and only %d other members are ready. Way out: bring another member back", lost, others)
+	if ready <= e.d.Policy.K {
+		return waiting(AckersMissing, "%s, and only %d members are ready. Way out: bring another member back", lost, ready)
 	}
 	return e.revoke("", registry.Cause{Code: WinnerLost, Detail: lost})
 }

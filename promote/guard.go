@@ -81,6 +81,7 @@ type done struct {
 	closedBy string
 	follows  string // server process for which report.Follows and report.CaughtUp hold
 	target   mysqld.GTIDSet
+	seen     mysqld.GTIDSet // the newest position of a process while it reigned
 	retryAt  time.Time
 }
 
@@ -100,6 +101,9 @@ func NewGuard(cfg GuardConfig, server Server, observer Observer, feed Feed) (*Gu
 	g.done.report.Promise = p.now.Promise
 	return g, nil
 }
+
+// PromiseFile is the name of the promise file, for registry.Member.PromiseFile.
+func (g *Guard) PromiseFile() string { return g.promise.now.File }
 
 // Report is what the guard has done so far, for the report of this node.
 func (g *Guard) Report() health.Guard {
@@ -157,7 +161,7 @@ func (g *Guard) Run(ctx context.Context) error {
 
 // once does one step and returns how long to rest before the next look, unless something changes; 0: look at once.
 func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
-	step := Next(d, g.cfg.Instance, g.local(d))
+	step := Next(d, g.cfg.Instance, g.local())
 	g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: %s", step.Verb, step.Why) })
 	if step.Verb == Wait {
 		return 500 * time.Millisecond
@@ -171,7 +175,7 @@ func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
 	watch.Wait()
 	switch {
 	case errors.Is(err, errNotYet):
-		return 50 * time.Millisecond
+		return lookPause(step.Verb)
 	case err != nil:
 		g.note(func(r *health.Guard) { r.Problem = err.Error() })
 		if ctx.Err() == nil {
@@ -183,6 +187,14 @@ func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
 	g.note(func(r *health.Guard) { r.Problem = "" })
 	g.log.Info("step done", "step", step.Verb, "epoch", d.Epoch, "why", step.Why, "ms", time.Since(began).Milliseconds())
 	return 0
+}
+
+// lookPause is how long to wait before looking again at what is not there yet; with Lead everybody waits.
+func lookPause(v Verb) time.Duration {
+	if v == Lead {
+		return 5 * time.Millisecond
+	}
+	return 50 * time.Millisecond
 }
 
 // retryPause is how long a failed step rests: what an outage waits for is tried again soon.
@@ -212,7 +224,7 @@ func (g *Guard) cancelWhenOver(ctx context.Context, cancel context.CancelFunc, d
 }
 
 // local puts together what Next needs to know.
-func (g *Guard) local(d *registry.Database) Local {
+func (g *Guard) local() Local {
 	o := g.observer.Latest()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -222,11 +234,14 @@ func (g *Guard) local(d *registry.Database) Local {
 		l.Source = sourceAddress(r)
 		l.Receiving = r.Receiver != mysqld.ReceiverStopped
 	}
-	if g.done.fencedBy == o.Incarnation && g.done.report.Fenced == d.Epoch {
-		l.Fenced = d.Epoch
+	if g.done.fencedBy == o.Incarnation {
+		l.Fenced = g.done.report.Fenced
 	}
-	if g.done.closedBy == o.Incarnation && g.done.report.Closed == d.Epoch {
-		l.Closed = d.Epoch
+	if g.done.closedBy == o.Incarnation {
+		l.Closed = g.done.report.Closed
+	}
+	if g.done.record.MarkedBy == o.Incarnation && o.Good {
+		g.done.seen = o.Status.Executed
 	}
 	l.CaughtUp = g.done.report.CaughtUp && g.done.follows == o.Incarnation
 	return l

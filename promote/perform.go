@@ -78,9 +78,6 @@ func (g *Guard) closeWrites(ctx context.Context, d *registry.Database) error {
 	limit := time.Duration(d.Policy.SwitchoverSeconds) * time.Second
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := g.server.CloseWrites(ctx); err != nil {
-		return fmt.Errorf("refuse writes: %w", err)
-	}
 	if err := g.attest(ctx, d); err != nil {
 		return err
 	}
@@ -90,8 +87,12 @@ func (g *Guard) closeWrites(ctx context.Context, d *registry.Database) error {
 	return nil
 }
 
-// attest reads the position of a server that is closed.
+// attest proves that a server is closed, and reads its position. That it reads as closed proves nothing: the variable is
+// set while the statement still waits.
 func (g *Guard) attest(ctx context.Context, d *registry.Database) error {
+	if err := g.server.CloseWrites(ctx); err != nil {
+		return fmt.Errorf("refuse writes: %w", err)
+	}
 	o := g.refresh(ctx)
 	if o.Err != nil {
 		return fmt.Errorf("read position: %w", o.Err)
@@ -99,11 +100,28 @@ func (g *Guard) attest(ctx context.Context, d *registry.Database) error {
 	if !o.Status.ReadOnly {
 		return fmt.Errorf("still takes writes")
 	}
+	if g.reignedHere(d, o) {
+		if err := g.keep(func(r *Record) { r.Whole = o.Incarnation }); err != nil {
+			return err
+		}
+	}
 	g.mu.Lock()
 	g.done.closedBy = o.Incarnation
 	g.mu.Unlock()
 	g.note(func(r *health.Guard) { r.Closed, r.ClosedPosition = d.Epoch, o.Status.Position().String() })
 	return nil
+}
+
+// reignedHere reports whether the former primary, restarted, still has the disk on which it reigned. Then it has everything
+// that it acknowledged, because its binary log was synced before any replica heard of it. A server that was copied or
+// emptied meanwhile lacks what the last reign began with, its own transactions up to the marker, or what was seen of it.
+func (g *Guard) reignedHere(d *registry.Database, o health.Observation) bool {
+	g.mu.Lock()
+	own, seen := g.done.record.Holds, g.done.seen
+	g.mu.Unlock()
+	base, errBase := mysqld.ParseGTIDSet(o.Status.Flavor, d.Reign.Base)
+	holds, errHolds := mysqld.ParseGTIDSet(o.Status.Flavor, own)
+	return errBase == nil && errHolds == nil && !holds.IsEmpty() && o.Status.Executed.Contains(base.Union(holds).Union(seen))
 }
 
 func (g *Guard) shut(ctx context.Context) error {
@@ -129,6 +147,67 @@ func (g *Guard) kill(ctx context.Context) error {
 // lead reaches the base, becomes a source and has the marker acknowledged, all of it closed to applications.
 func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 	o := g.observer.Latest()
+	if g.keepsReigning(d, o) {
+		// Nobody was stopped, so nothing has to be proved again: the same process goes on with the same ackers.
+		return g.keep(func(r *Record) { r.Marked, r.Led, r.LedBy = d.Epoch, d.Epoch, o.Incarnation })
+	}
+	if err := g.becomeSource(ctx, d, o); err != nil {
+		return err
+	}
+	// A marker that waits can only be got rid of with its process, and one that nobody else has makes this server
+	// diverge: it is written when there is somebody to acknowledge it, and never forgotten.
+	o = g.awaitAckers(ctx, d)
+	if o.Err != nil {
+		return fmt.Errorf("see who is connected: %w", o.Err)
+	}
+	if !sourceFor(d, o) || o.Status.SemiSync.ConnectedAckers < d.NextK {
+		g.phase(fmt.Sprintf("%d of %d ackers are connected", o.Status.SemiSync.ConnectedAckers, d.NextK))
+		return errNotYet
+	}
+	if err := g.keep(func(r *Record) { r.Led, r.LedBy = d.Epoch, o.Incarnation }); err != nil {
+		return err
+	}
+	g.phase("waiting for acknowledgement of the marker")
+	if err := g.server.Mark(ctx, uint64(d.Epoch), string(g.cfg.Instance), d.Base); err != nil {
+		return fmt.Errorf("write the marker: %w", err)
+	}
+	after := g.refresh(ctx)
+	if after.Err != nil {
+		return fmt.Errorf("see the marker: %w", after.Err)
+	}
+	if after.Incarnation != o.Incarnation || !sourceFor(d, after) {
+		return errNotYet // another process has written it, and may have asked nobody
+	}
+	return g.marked(d, after)
+}
+
+// awaitAckers looks until enough ackers are connected, for as long as they usually take.
+func (g *Guard) awaitAckers(ctx context.Context, d *registry.Database) health.Observation {
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		o := g.refresh(ctx)
+		if o.Err != nil || !sourceFor(d, o) || o.Status.SemiSync.ConnectedAckers >= d.NextK {
+			return o
+		}
+		select {
+		case <-ctx.Done():
+			return o
+		case <-ticker.C:
+		}
+	}
+}
+
+// keepsReigning reports whether a hand-over is undone that never closed this server.
+func (g *Guard) keepsReigning(d *registry.Database, o health.Observation) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return d.Proof == registry.ProofKept && g.done.record.MarkedBy == o.Incarnation && !o.Status.ReadOnly
+}
+
+func (g *Guard) becomeSource(ctx context.Context, d *registry.Database, o health.Observation) error {
 	base, err := mysqld.ParseGTIDSet(o.Status.Flavor, d.Base)
 	if err != nil {
 		return fmt.Errorf("base of epoch %d: %w", d.Epoch, err)
@@ -142,26 +221,41 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 			return fmt.Errorf("reach the base: %w", err)
 		}
 	}
-	if o.Status.Replication != nil || !o.Status.SemiSync.SourceEnabled || o.Status.SemiSync.K != d.NextK {
-		g.phase("becoming a source")
-		if err := g.server.StopReceiver(ctx); err != nil {
-			return fmt.Errorf("stop receiver: %w", err)
-		}
-		if err := g.server.BecomeSource(ctx, d.NextK); err != nil {
-			return fmt.Errorf("become a source: %w", err)
-		}
+	if o.Status.Replication == nil && sourceFor(d, o) {
+		return nil
 	}
-	g.phase("waiting for acknowledgement of the marker")
-	if err := g.server.Mark(ctx, uint64(d.Epoch), string(g.cfg.Instance), d.Base); err != nil {
-		return fmt.Errorf("write the marker: %w", err)
+	g.phase("becoming a source")
+	if err := g.server.StopReceiver(ctx); err != nil {
+		return fmt.Errorf("stop receiver: %w", err)
 	}
-	// The marker is reported before it is written down: forgetting it costs a needless epoch, never a write.
+	if err := g.server.BecomeSource(ctx, d.NextK); err != nil {
+		return fmt.Errorf("become a source: %w", err)
+	}
+	return nil
+}
+
+// sourceFor reports whether the server waits for as many acknowledgements as the epoch asks for.
+func sourceFor(d *registry.Database, o health.Observation) bool {
+	return o.Status.SemiSync.SourceEnabled && o.Status.SemiSync.K == d.NextK
+}
+
+// marked reports the marker before it is written down: forgetting it costs a needless epoch, never a write.
+func (g *Guard) marked(d *registry.Database, o health.Observation) error {
 	g.mu.Lock()
 	g.done.record.Marked, g.done.record.MarkedBy = d.Epoch, o.Incarnation
 	g.mu.Unlock()
 	g.note(func(r *health.Guard) { r.Marked = d.Epoch })
 	g.cfg.Notify()
-	return g.keep(func(r *Record) { r.Marked, r.MarkedBy, r.Whole = d.Epoch, o.Incarnation, o.Incarnation })
+	holds := ""
+	if me, ok := d.Member(g.cfg.Instance); ok {
+		holds = o.Status.Executed.Only(me.SourceKey()).String()
+	}
+	if len(holds) > maxHolds {
+		holds = "" // then a restart leaves the proof to the ackers
+	}
+	return g.keep(func(r *Record) {
+		r.Marked, r.MarkedBy, r.Whole, r.Holds = d.Epoch, o.Incarnation, o.Incarnation, holds
+	})
 }
 
 // catchUp makes a winner that has not received the base get it from the former primary, which closed at the base and
@@ -185,6 +279,9 @@ func (g *Guard) catchUp(ctx context.Context, d *registry.Database, o health.Obse
 	return nil
 }
 
+// maxHolds is how much of a Record.Holds fits into a slot of the promise file with everything else.
+const maxHolds = 2048
+
 // phase names what a long step is doing.
 func (g *Guard) phase(what string) {
 	g.note(func(r *health.Guard) { r.Doing = string(Lead) + ": " + what })
@@ -202,15 +299,23 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
 	}
 	o := g.refresh(ctx)
+	if o.Err != nil {
+		return fmt.Errorf("see that it follows %s: %w", s.Source.ID, o.Err)
+	}
 	g.mu.Lock()
-	g.done.follows = o.Incarnation
+	g.done.follows, g.done.target = o.Incarnation, mysqld.GTIDSet{}
 	g.mu.Unlock()
-	// Whoever follows from the base on acknowledges nothing it has not received in order: its memory is whole.
+	// Whoever follows from the base on acknowledges nothing it has not received in order: its memory is whole. A reign
+	// that is kept has no such beginning: what was forgotten before is still missing.
+	kept := d.Proof == registry.ProofKept
 	err = g.keep(func(r *Record) {
-		r.Follows, r.Whole = d.Epoch, o.Incarnation
+		r.Follows = d.Epoch
+		if !kept {
+			r.Whole = o.Incarnation
+		}
 		r.reignOver(o.Incarnation, d.Epoch)
 	})
-	g.note(func(r *health.Guard) { r.CaughtUp, r.Diverged = true, "" })
+	g.note(func(r *health.Guard) { r.CaughtUp, r.Diverged = !kept, "" })
 	return err
 }
 
@@ -223,6 +328,10 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 	if err != nil {
 		return err
 	}
+	// What is compared must not grow: it may still hear another source.
+	if err := g.server.StopReceiver(ctx); err != nil {
+		return fmt.Errorf("stop receiver: %w", err)
+	}
 	own := g.refresh(ctx) // own set first, the primary's after: a replica may be ahead of what was read before
 	if own.Err != nil {
 		return fmt.Errorf("read own position: %w", own.Err)
@@ -231,7 +340,8 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 	if err != nil {
 		return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
 	}
-	if extra := own.Status.Executed.Minus(theirs); !extra.IsEmpty() {
+	// Received counts: it would be applied. What the primary originated itself may still wait there for an acknowledgement.
+	if extra := own.Status.Position().Minus(theirs).Without(s.Source.SourceKey()); !extra.IsEmpty() {
 		g.note(func(r *health.Guard) { r.Diverged = extra.String() })
 		return fmt.Errorf("%s %w: %s has not %s. It is kept out. Way out: save what they changed, then give this server a fresh copy of %s",
 			g.cfg.Instance, ErrDiverged, s.Source.ID, extra, s.Source.ID)

@@ -1,23 +1,33 @@
 package promote
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
+	"path/filepath"
 
 	"github.com/baton-db/baton/registry"
 )
 
 // Record is what a guard must not forget (G3). Epochs in it only grow.
 type Record struct {
+	// File names the file that holds this record; see registry.Member.PromiseFile.
+	File string `json:"file"`
 	// Promise is the highest epoch that this guard has accepted; it never acts for a lower one.
 	Promise registry.Epoch `json:"promise"`
+	// Led is the epoch in which the server process LedBy began to write a marker: from then on something may wait in it.
+	Led   registry.Epoch `json:"led,omitempty"`
+	LedBy string         `json:"led_by,omitempty"`
 	// Marked is the epoch whose marker was acknowledged, by the server process MarkedBy.
 	Marked   registry.Epoch `json:"marked,omitempty"`
 	MarkedBy string         `json:"marked_by,omitempty"`
+	// Holds is the GTID set that this server itself had originated when its marker was acknowledged: a server that lacks
+	// some of it is not the one that reigned, whatever its name.
+	Holds string `json:"holds,omitempty"`
 	// Whole is the server process whose memory of what it acknowledged is known to be whole.
 	Whole string `json:"whole,omitempty"`
 	// Follows is the epoch whose primary the server was last made to follow.
@@ -28,6 +38,9 @@ type Record struct {
 func (r *Record) reignOver(process string, now registry.Epoch) {
 	if r.MarkedBy == process && r.Marked < now {
 		r.MarkedBy = ""
+	}
+	if r.LedBy == process && r.Led < now {
+		r.LedBy = ""
 	}
 }
 
@@ -43,13 +56,13 @@ const promiseMagic = "batonpr1"
 
 // promiseFile keeps a Record on disk. One goroutine uses it.
 type promiseFile struct {
-	file  *os.File
-	turn  uint64 // of the newest slot
-	fresh bool   // the file held nothing yet
-	now   Record
+	file *os.File
+	turn uint64 // of the newest slot
+	now  Record
 }
 
-// openPromise opens or creates the file. fresh tells that this guard has never promised anything here.
+// openPromise opens or creates the file. One that was made, or never got its first record, has promised nothing and gets
+// a name of its own.
 func openPromise(path string) (*promiseFile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -59,7 +72,25 @@ func openPromise(path string) (*promiseFile, error) {
 	if err := p.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
+	if p.now.File != "" {
+		return p, nil
+	}
+	err = p.save(Record{File: rand.Text()})
+	if err == nil {
+		err = syncDir(filepath.Dir(path)) // without its name the file would be lost with the power
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("begin %s: %w", path, err), f.Close())
+	}
 	return p, nil
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open directory: %w", err)
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (p *promiseFile) load() error {
@@ -68,7 +99,6 @@ func (p *promiseFile) load() error {
 		return fmt.Errorf("measure: %w", err)
 	}
 	if size == 0 {
-		p.fresh = true
 		if err := p.file.Truncate(2 * slotSize); err != nil {
 			return fmt.Errorf("reserve space: %w", err)
 		}
@@ -77,14 +107,14 @@ func (p *promiseFile) load() error {
 	if size != 2*slotSize {
 		return fmt.Errorf("%d bytes, want %d: %w", size, 2*slotSize, ErrPromiseLost)
 	}
-	blank, readable := 0, 0
+	unused, readable := false, 0
 	for slot := range 2 {
 		b := make([]byte, slotSize)
 		if _, err := p.file.ReadAt(b, int64(slot*slotSize)); err != nil {
 			return fmt.Errorf("read slot %d: %w", slot, err)
 		}
 		if isBlank(b) {
-			blank++
+			unused = unused || slot == 0 // the second record goes there: at most the first, which promises nothing, was begun
 			continue
 		}
 		turn, r, err := decodeSlot(b)
@@ -96,8 +126,7 @@ func (p *promiseFile) load() error {
 			p.turn, p.now = turn, r
 		}
 	}
-	p.fresh = blank == 2
-	if readable == 0 && !p.fresh {
+	if readable == 0 && !unused {
 		return fmt.Errorf("neither slot is readable: %w", ErrPromiseLost)
 	}
 	return nil
@@ -105,8 +134,8 @@ func (p *promiseFile) load() error {
 
 // save makes r durable before it returns.
 func (p *promiseFile) save(r Record) error {
-	if r.Promise < p.now.Promise {
-		return fmt.Errorf("promise %d below %d: %w", r.Promise, p.now.Promise, registry.ErrStale)
+	if r.Promise < p.now.Promise || r.Marked < p.now.Marked || r.Follows < p.now.Follows || r.Led < p.now.Led {
+		return fmt.Errorf("record %+v would go back from %+v: %w", r, p.now, registry.ErrStale)
 	}
 	b, err := encodeSlot(p.turn+1, r)
 	if err != nil {
@@ -118,7 +147,7 @@ func (p *promiseFile) save(r Record) error {
 	if err := datasync(p.file); err != nil {
 		return fmt.Errorf("sync promise: %w", err)
 	}
-	p.turn, p.now, p.fresh = p.turn+1, r, false
+	p.turn, p.now = p.turn+1, r
 	return nil
 }
 

@@ -54,7 +54,7 @@ type Local struct {
 	Source      string // host:port it replicates from, empty: none
 	Receiving   bool   // the receiver runs or is connecting
 	SemiSync    SemiSync
-	// Fenced and Closed are the epochs for which this guard has fenced or closed this very server process.
+	// Fenced and Closed are the highest epochs for which this guard has fenced or closed this very server process.
 	Fenced registry.Epoch
 	Closed registry.Epoch
 	// CaughtUp says that the server holds everything its source had when it connected.
@@ -67,6 +67,8 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 	switch {
 	case d.Epoch == 0 || d.Phase == registry.Forming:
 		return wait("no epoch yet")
+	case !g.registered():
+		return wait("the registry seen here does not name promise file %s: what was promised in another one is not known", l.Record.File)
 	case l.Record.Promise > d.Epoch:
 		// G3: the registry seen here is older than what this guard has accepted already.
 		return wait("promised epoch %d, the registry seen here is at %d", l.Record.Promise, d.Epoch)
@@ -75,7 +77,7 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 	case l.Process.Gone():
 		return wait("the server process is %s", l.Process)
 	case g.reigned():
-		return Step{Verb: Kill, Why: fmt.Sprintf("it reigned in epoch %d, this is epoch %d: nothing that waits here may be acknowledged", l.Record.Marked, d.Epoch)}
+		return Step{Verb: Kill, Why: fmt.Sprintf("it led in epoch %d, this is epoch %d: nothing that waits here may be acknowledged", l.Record.Led, d.Epoch)}
 	case !l.Answers:
 		return wait("the server does not answer")
 	}
@@ -98,14 +100,20 @@ type local struct {
 	me registry.InstanceID
 }
 
+// registered reports whether this state is younger than the promise file.
+func (g local) registered() bool {
+	m, ok := g.d.Member(g.me)
+	return ok && m.PromiseFile == g.Record.File
+}
+
 func wait(format string, args ...any) Step {
 	return Step{Verb: Wait, Why: fmt.Sprintf(format, args...)}
 }
 
-// reigned reports whether this very process was opened in an epoch that is over, without having closed for it: commits
-// may wait in it, and clients may read from it.
+// reigned reports whether this very process led in an epoch that is over, without having closed since: commits may wait
+// in it, its own marker among them, and clients may read from it.
 func (g local) reigned() bool {
-	over := g.Record.MarkedBy == g.Incarnation && g.Incarnation != "" && g.Record.Marked < g.d.Epoch && g.Closed != g.d.Epoch
+	over := g.Record.LedBy == g.Incarnation && g.Incarnation != "" && g.Record.Led < g.d.Epoch && g.Closed <= g.Record.Led
 	kept := g.me == g.d.Primary && g.d.Phase == registry.Promoting
 	return over && !kept && g.d.Phase != registry.Closing
 }
@@ -128,7 +136,7 @@ func (g local) fencing() Step {
 		return wait("closed")
 	case g.me == g.d.Former:
 		return Step{Verb: Attest, Why: "closed since it started"}
-	case g.Fenced == g.d.Epoch:
+	case g.Fenced == g.d.Epoch && !g.Receiving:
 		return wait("fenced")
 	}
 	return Step{Verb: Fence, Why: fmt.Sprintf("nobody may be acknowledged for %s any more", g.d.Former)}
@@ -139,6 +147,8 @@ func (g local) promoting() Step {
 	switch {
 	case g.me == g.d.Primary && g.marked():
 		return wait("the marker is acknowledged")
+	case g.me == g.d.Primary && !g.ReadOnly && g.d.Proof != registry.ProofKept:
+		return Step{Verb: Shut, Why: "it takes writes before it is established"}
 	case g.me == g.d.Primary:
 		return Step{Verb: Lead, Why: "elected"}
 	case !slices.Contains(g.d.NextAckers, g.me):

@@ -168,7 +168,10 @@ type Member struct {
 	Version    string     `json:"version,omitempty"`
 	Zone       string     `json:"zone,omitempty"`
 	Preference Preference `json:"preference"`
-	OutOf      Cause      `json:"out_of_rotation,omitzero"` // why replicas.<db>.db leaves it out; zero: in rotation
+	// PromiseFile names the file that holds this member's promises. What a guard may have promised in an older file,
+	// it saw committed before a new one could be registered: so a guard trusts no state that does not name its own (G3).
+	PromiseFile string `json:"promise_file,omitempty"`
+	OutOf       Cause  `json:"out_of_rotation,omitzero"` // why replicas.<db>.db leaves it out; zero: in rotation
 }
 
 // SourceKey is how the transactions that this member originates are told apart in a GTID set: the server's UUID on

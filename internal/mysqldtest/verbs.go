@@ -1,0 +1,199 @@
+package mysqldtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/baton-db/baton/mysqld"
+)
+
+var (
+	// ErrWaits is returned where a real server would wait; what was asked for goes on, and the call is repeated.
+	ErrWaits = errors.New("would wait")
+	// ErrDown is returned by a server that does not run, or is frozen.
+	ErrDown = errors.New("no answer")
+	// ErrRefused is returned by a server that is in no state to do what was asked.
+	ErrRefused = errors.New("refused")
+)
+
+// on runs one verb.
+func (s *Server) on(ctx context.Context, do func() error) error {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !s.answers() {
+		return ErrDown
+	}
+	return do()
+}
+
+// StopReceiver stops fetching; a stopped applier of MariaDB is started before, so that the relay log is kept.
+func (s *Server) StopReceiver(ctx context.Context) error {
+	return s.on(ctx, func() error { s.stopReceiver(); return nil })
+}
+
+func (s *Server) stopReceiver() {
+	if !s.receiver {
+		return
+	}
+	if s.group.Flavor == mysqld.MariaDB {
+		s.applier = true
+	}
+	s.receiver, s.broken = false, ""
+	s.conn++
+}
+
+// FenceReceiver points a stopped receiver of MySQL at nothing; on MariaDB it does nothing.
+func (s *Server) FenceReceiver(ctx context.Context, tag string) error {
+	return s.on(ctx, func() error {
+		switch {
+		case !s.set || s.group.Flavor == mysqld.MariaDB:
+			return nil
+		case s.receiver:
+			return fmt.Errorf("%w: the receiver runs", ErrRefused)
+		}
+		if !s.applier { // a CHANGE would purge the relay log
+			s.applier = true
+		}
+		s.fenced = tag
+		return nil
+	})
+}
+
+// WaitApplied succeeds once everything in base is committed.
+func (s *Server) WaitApplied(ctx context.Context, base mysqld.GTIDSet) error {
+	return s.on(ctx, func() error {
+		executed, _ := s.sets()
+		switch {
+		case executed.Contains(base):
+			return nil
+		case s.applier:
+			return ErrWaits
+		case !s.set || (s.group.Flavor == mysqld.MariaDB && !s.receiver):
+			return fmt.Errorf("%w: the applier does not run, %s is missing", ErrRefused, base.Minus(executed))
+		}
+		s.applier = true
+		return ErrWaits
+	})
+}
+
+// BecomeSource forgets the source, after everything received is applied, and asks for k acknowledgements.
+func (s *Server) BecomeSource(ctx context.Context, k int) error {
+	return s.on(ctx, func() error {
+		if !s.readOnly {
+			return fmt.Errorf("%w: the server takes writes", ErrRefused)
+		}
+		if s.group.Flavor == mysqld.MariaDB && k > 1 {
+			return fmt.Errorf("%w: MariaDB waits for one acknowledgement only", ErrRefused)
+		}
+		s.stopReceiver()
+		if len(s.relay) > 0 {
+			if !s.applier && s.group.Flavor == mysqld.MariaDB {
+				return fmt.Errorf("%w: both threads are stopped", ErrRefused)
+			}
+			s.applier = true
+			return ErrWaits
+		}
+		s.set, s.source, s.fenced, s.applier, s.heeds = false, nil, "", false, false
+		if !s.waits {
+			s.acked, s.inbox, s.conns = map[uint32]int{}, nil, map[uint32]int{}
+		}
+		s.waits, s.k = true, k
+		return nil
+	})
+}
+
+// Mark writes a marker, or goes on waiting for the one of the same epoch that waits already.
+func (s *Server) Mark(ctx context.Context, _ uint64, _, _ string) error {
+	return s.on(ctx, func() error {
+		switch {
+		case !s.readOnly:
+			return fmt.Errorf("%w: the server takes writes", ErrRefused)
+		case !s.waits:
+			return fmt.Errorf("%w: it waits for no acknowledgements", ErrRefused)
+		}
+		if s.markAt == 0 || s.markOf != s.starts {
+			s.write(Marker)
+			s.markAt, s.markOf = len(s.log), s.starts
+		}
+		if s.committed < s.markAt {
+			return ErrWaits
+		}
+		s.markAt = 0
+		return nil
+	})
+}
+
+// OpenWrites lets applications in; it refuses a server that waits for no acknowledgements.
+func (s *Server) OpenWrites(ctx context.Context) error {
+	return s.on(ctx, func() error {
+		if !s.waits {
+			return fmt.Errorf("%w: it waits for no acknowledgements", ErrRefused)
+		}
+		s.readOnly = false
+		return nil
+	})
+}
+
+// CloseWrites refuses writes. It fails while a commit waits, and the server stays open.
+func (s *Server) CloseWrites(ctx context.Context) error {
+	return s.on(ctx, s.closeWrites)
+}
+
+func (s *Server) closeWrites() error {
+	if s.committed < len(s.log) {
+		return fmt.Errorf("%w: %d commits wait for acknowledgements", ErrRefused, len(s.log)-s.committed)
+	}
+	s.readOnly = true
+	return nil
+}
+
+// CutClients does nothing that the model shows.
+func (s *Server) CutClients(ctx context.Context) error {
+	return s.on(ctx, func() error { return nil })
+}
+
+// Follow points the server at src and starts to fetch.
+func (s *Server) Follow(ctx context.Context, src mysqld.Source) error {
+	return s.on(ctx, func() error {
+		if s.source == s.group.at(src.Host, src.Port) && s.set && s.fenced == "" && s.receiver && s.applier && !s.waits && s.heeds == src.SemiSync && s.acking == src.SemiSync {
+			return nil
+		}
+		if s.waits {
+			if err := s.closeWrites(); err != nil {
+				return err
+			}
+			s.waits = false
+		}
+		down := !s.receiver && !s.applier
+		s.stopReceiver()
+		if s.group.Flavor == mysqld.MariaDB {
+			if len(s.relay) > 0 && !down {
+				return ErrWaits // drained first: every CHANGE deletes the relay log
+			}
+			s.applier = false
+		} else if !s.applier && s.set && len(s.relay) > 0 {
+			s.applier = true
+			return ErrWaits
+		}
+		s.set, s.source, s.fenced, s.heeds = true, s.group.at(src.Host, src.Port), "", src.SemiSync
+		s.start()
+		return nil
+	})
+}
+
+// SourcePosition reads what is committed on another server.
+func (s *Server) SourcePosition(ctx context.Context, src mysqld.Source) (set mysqld.GTIDSet, err error) {
+	err = s.on(ctx, func() error {
+		other := s.group.at(src.Host, src.Port)
+		if other == nil || !other.answers() || s.group.cut[line(s, other)] {
+			return ErrDown
+		}
+		set, _ = other.sets()
+		return nil
+	})
+	return set, err
+}

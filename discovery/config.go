@@ -56,7 +56,7 @@ func (c Config) Validate(tr Transport) error {
 		return fmt.Errorf("gossip: probe timeout %v must be positive and less than half the probe interval %v",
 			c.Timing.ProbeTimeout, c.Timing.ProbeInterval)
 	}
-	if _, err := c.Meta.encode(0); err != nil {
+	if _, err := c.Meta.encode(c.Name, 0); err != nil {
 		return fmt.Errorf("gossip: %w", err)
 	}
 	if err := c.validateKey(tr); err != nil {

@@ -49,7 +49,6 @@ func (d *delegate) MergeRemoteState([]byte, bool) {}
 
 // NotifyAlive refuses members whose name could not have been configured.
 func (d *delegate) NotifyAlive(n *memberlist.Node) error {
-	d.logs.put("[DEBUG] ALIVE " + n.Name)
 	if !validName(n.Name) {
 		return fmt.Errorf("%.80q is not a node name", n.Name)
 	}

@@ -46,7 +46,7 @@ func Open(cfg Config, tr Transport) (*Gossip, error) {
 	var seed [8]byte
 	_, _ = rand.Read(seed[:]) // never fails
 	g := &Gossip{cfg: cfg, life: life(binary.BigEndian.Uint64(seed[:])), members: newMembers(), logs: newLogQueue()}
-	meta, err := cfg.Meta.encode(g.life)
+	meta, err := cfg.Meta.encode(cfg.Name, g.life)
 	if err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}

@@ -20,7 +20,7 @@ func key() []byte { return bytes.Repeat([]byte{7}, discovery.KeySize) }
 
 func config(name string) discovery.Config {
 	return discovery.Config{
-		Name: name, Cluster: "orders", Key: key(), Timing: lan(), Log: logFor(name),
+		Name: name, Cluster: "orders", Key: key(), Timing: discovery.LAN(), Log: slog.New(slog.DiscardHandler),
 		Meta: discovery.Meta{API: name + ":7450", Role: "server", Zone: "z1", Version: "0.1.0"},
 	}
 }
@@ -72,7 +72,7 @@ func (c *cluster) addr(i int) string {
 	return c.net.Host(fmt.Sprintf("n%d", i)).Addr(discovery.DefaultPort)
 }
 
-// close ends everything, in a bubble, and lets pass the time that memberlist's goroutines take to notice.
+// close ends everything and lets pass the time that memberlist's goroutines take to notice.
 func (c *cluster) close() {
 	for _, g := range c.nodes {
 		if err := g.Close(); err != nil {
@@ -83,7 +83,7 @@ func (c *cluster) close() {
 	time.Sleep(5 * time.Second)
 }
 
-// await looks every simulated millisecond, in a bubble, and returns how long it took.
+// await looks every simulated millisecond and returns how long it took.
 func (c *cluster) await(limit time.Duration, what string, done func() bool) time.Duration {
 	c.t.Helper()
 	start := time.Now()
@@ -308,5 +308,3 @@ func TestNodeWithANewAddressIsLetInOnceTheOldOneFailed(t *testing.T) {
 		})
 	})
 }
-
-var logFor = func(string) *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -95,7 +95,8 @@ func (c *trio) report(ctx context.Context, i int, server *mysqld.Server, checker
 	registered := registry.Member{}
 	for seq := uint64(1); ctx.Err() == nil; seq++ {
 		r := health.Report{Database: "orders", Instance: registry.InstanceID(s.Name()), Node: registry.NodeID(s.Name()), Boot: "1", Seq: seq, Preflight: true,
-			Member: registry.Member{ID: registry.InstanceID(s.Name()), Node: registry.NodeID(s.Name()), Address: s.Addr().String(), Preference: registry.Normal}}
+			Member: registry.Member{ID: registry.InstanceID(s.Name()), Node: registry.NodeID(s.Name()), Address: s.Addr().String(), Preference: registry.Normal,
+				PromiseFile: guard.PromiseFile()}}
 		r.Guard = guard.Report()
 		health.Describe(checker.Latest(), &r)
 		if r.Member.Flavor != "" && r.Member != registered {

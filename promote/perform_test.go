@@ -137,3 +137,23 @@ func TestAMarkerCountsOnlyInTheProcessThatAskedForAcknowledgements(t *testing.T)
 		t.Errorf("marked %d", r.Marked)
 	}
 }
+
+// What is fenced or closed is a process; the next one may have lost its relay log.
+func TestAFenceHoldsForTheProcessThatWasFenced(t *testing.T) {
+	b := onBench(t)
+	d := group(3).fencing().d
+	for _, v := range []Verb{Fence, Attest} {
+		if err := b.guard.perform(t.Context(), d, Step{Verb: v}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, l := b.guard.Report(), b.guard.local(); r.Fenced != 2 || r.Closed != 2 || l.Fenced != 2 || l.Closed != 2 {
+		t.Fatalf("report %+v local %+v, want fenced and closed for 2", r, l)
+	}
+	b.Crash()
+	b.Start()
+	b.eyes.Look()
+	if r, l := b.guard.Report(), b.guard.local(); r.Fenced != 0 || r.Closed != 0 || r.FencedPosition != "" || !r.Amnesiac || l.Fenced != 0 || l.Closed != 0 {
+		t.Errorf("after a restart: report %+v local %+v", r, l)
+	}
+}

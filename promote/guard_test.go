@@ -121,7 +121,7 @@ func (w *ward) now() *registry.Database {
 	return d
 }
 
-// until lets time go by until ok holds.
+// until lets time go by, in a bubble, until ok holds.
 func (w *ward) until(what string, ok func() bool) {
 	w.t.Helper()
 	for range 3000 {

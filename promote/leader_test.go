@@ -90,7 +90,7 @@ func leading(t *testing.T, s *scene, play func(t *testing.T, l *ledger, probes *
 	})
 }
 
-// pass lets time go by until nothing moves.
+// pass lets time go by in a bubble until nothing moves.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

@@ -58,29 +58,29 @@ func (e election) electClosed(former health.Heard, limit time.Duration) Decision
 	}
 	var promised []voter
 	for _, m := range e.d.Members {
-		h, ok := e.fresh(m.ID)
-		if !ok || h.Guard.Diverged != "" || !e.ready(m.ID) {
-			continue
-		}
-		if h.Guard.Promise < e.d.Epoch {
-			if e.d.IsAcker(m.ID) && e.clock.InPhase < e.rules.Deaf/2 {
-				return waiting(Switchover, "waiting for %s to promise epoch %d", m.ID, e.d.Epoch) // it is about to
+		w := voter{member: m, text: former.Guard.ClosedPosition, position: base, ready: e.ready(m.ID)}
+		if m.ID != e.d.Former { // whose word is the proof, also when it has died since
+			h, ok := e.fresh(m.ID)
+			if !ok || h.Guard.Diverged != "" || !w.ready {
+				continue
 			}
-			continue
-		}
-		w := voter{member: m, text: h.Position, ready: true, amnesiac: h.Guard.Amnesiac}
-		if m.ID == e.d.Former {
-			w.text = former.Guard.ClosedPosition
-		}
-		if w.position, err = e.parse(w.text); err != nil {
-			return waiting(Unreadable, "position of %s: %v", m.ID, err)
+			if h.Guard.Promise < e.d.Epoch {
+				if e.d.IsAcker(m.ID) && e.clock.InPhase < e.rules.Deaf/2 {
+					return waiting(Switchover, "waiting for %s to promise epoch %d", m.ID, e.d.Epoch) // it is about to
+				}
+				continue
+			}
+			w.text, w.amnesiac = h.Position, h.Guard.Amnesiac
+			if w.position, err = e.parse(w.text); err != nil {
+				return waiting(Unreadable, "position of %s: %v", m.ID, err)
+			}
 		}
 		if base.Contains(w.position) { // who has more wrote it itself
 			promised = append(promised, w)
 		}
 	}
 	winner := e.index(promised, e.d.To)
-	if winner < 0 && e.clock.InPhase >= limit/2 {
+	if winner < 0 && e.clock.InPhase >= limit/2 && e.ready(e.d.Former) {
 		// The wanted winner fell away: the former primary is undone in favour of itself.
 		winner = e.index(promised, e.d.Former)
 	}

@@ -18,6 +18,24 @@
 // reaches that union, has a marker row acknowledged by K ackers of its own while it is still closed, and opens only
 // after Establish is committed: what it serves cannot disappear again.
 //
+// What a former primary answers after Establish was on its way before: an acknowledgement that an acker had sent when it was
+// fenced. The transaction is in that acker's position, so the winner has it.
+//
+// Three things may be forgotten, and each is told apart from having nothing to remember:
+//
+//   - An acker's relay log, in a restart. It is amnesiac until it has everything its source had when it connected: it can
+//     be fenced, win and acknowledge, but proves nothing.
+//   - That a server reigned. The former primary is the one who need not remember anything else: on the disk on which it
+//     reigned it has all that it acknowledged, and after a power cut it alone proves the base (ProofClosed). Record.Holds
+//     and the base of its reign tell that disk from another.
+//   - The promise file. It has a name that is registered with the member, and a guard acts on no state that does not name
+//     its own file: any promise made in a lost one is older than that state (G3).
+//
+// A winner that loses its epoch while its marker waits can neither close nor follow, so what a guard led is durable before
+// the marker is written, and its process is ended like that of a former primary. A marker that nobody else has makes a
+// member diverge; therefore it is written only when enough ackers are connected, and the next winner is who leaves the fewest
+// members with transactions that it lacks.
+//
 // # Situations
 //
 // Each failure has a name, used as the code of a registry.Cause, in records, metrics and tests: see situation.go.

@@ -103,7 +103,11 @@ func NewGuard(cfg GuardConfig, server Server, observer Observer, feed Feed) (*Gu
 }
 
 // PromiseFile is the name of the promise file, for registry.Member.PromiseFile.
-func (g *Guard) PromiseFile() string { return g.promise.now.File }
+func (g *Guard) PromiseFile() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.done.record.File
+}
 
 // Report is what the guard has done so far, for the report of this node.
 func (g *Guard) Report() health.Guard {

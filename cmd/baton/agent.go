@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"text/tabwriter"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -14,9 +16,10 @@ import (
 func agentCommand() *cobra.Command {
 	var path string
 	c := &cobra.Command{
-		Use:   "agent",
-		Short: "Run the node that a configuration describes, until SIGTERM",
-		Args:  exact(0),
+		Use:     "agent",
+		Short:   "Run the node that a configuration describes, until SIGTERM",
+		Example: "  baton agent --config /etc/baton",
+		Args:    exact(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(path)
 			if err != nil {
@@ -28,6 +31,10 @@ func agentCommand() *cobra.Command {
 			}
 			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 			a, err := agent.New(cfg, version, log)
+			if errors.Is(err, fs.ErrNotExist) {
+				return helpful{err, fmt.Sprintf("Make its certificates where the authority is, and put them there:\nbaton ca issue %s --ca DIR --node %s --role %s",
+					filepath.Join(cfg.DataDir, "tls"), cfg.Node, cfg.Role)}
+			}
 			if err != nil {
 				return err
 			}
@@ -38,40 +45,17 @@ func agentCommand() *cobra.Command {
 	return c
 }
 
-func configCommand(o *options) *cobra.Command {
-	parent := &cobra.Command{Use: "config", Short: "Look at the configuration of a node"}
-	parent.AddCommand(&cobra.Command{
-		Use:   "validate PATH",
-		Short: "Say everything that is wrong with a node file, without touching anything",
-		Args:  exact(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := config.Load(args[0])
-			if err != nil {
-				return err
-			}
-			v := struct {
-				Path  string `json:"path"`
-				Node  string `json:"node"`
-				Valid bool   `json:"valid"`
-			}{args[0], string(cfg.Node), true}
-			return o.print(c.OutOrStdout(), v, func(t *tabwriter.Writer) {
-				fmt.Fprintf(t, "%s is valid: node %s of cluster %s\n", args[0], cfg.Node, cfg.Cluster)
-			})
-		},
-	})
-	return parent
-}
-
 func versionCommand(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Say which version this is",
-		Args:  exact(0),
+		Use:     "version",
+		Short:   "Say which version this is",
+		Example: "  baton version -o json",
+		Args:    exact(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			v := struct {
 				Version string `json:"version"`
 			}{version}
-			return o.print(c.OutOrStdout(), v, func(t *tabwriter.Writer) { fmt.Fprintln(t, "baton", version) })
+			return o.print(c.OutOrStdout(), v, func(p *page) { p.line("baton %s", version) })
 		},
 	}
 }

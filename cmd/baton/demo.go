@@ -25,7 +25,14 @@ func demoCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a whole cluster on this machine, break its primary under load, and check every acknowledged write",
-		Args:  exact(0),
+		Long: `Run a whole cluster on this machine, break its primary under load, and check every acknowledged write.
+
+Real database servers and baton nodes run as processes of their own, on loopback addresses and in temporary directories.
+Nothing else on the machine is touched, root is not needed, and everything is removed in the end.`,
+		Example: `  baton demo
+  baton demo --kill crash --kill freeze --kill switchover
+  baton demo --keep                                         look around afterwards, until Ctrl-C`,
+		Args: exact(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			self, err := os.Executable()
 			if err != nil {
@@ -46,21 +53,10 @@ func demoCommand(o *options) *cobra.Command {
 			if err := opts.Validate(); err != nil {
 				return usageError{err}
 			}
-			var wait func(context.Context, *demo.Rig)
-			if keep {
-				wait = func(ctx context.Context, r *demo.Rig) { look(ctx, c.OutOrStdout(), r) }
-			}
 			if o.output == "json" {
 				opts.Out = c.ErrOrStderr()
 			}
-			res, err := demo.Run(c.Context(), opts, wait)
-			if c.Context().Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
-				return errors.New("interrupted: everything that ran was stopped and removed")
-			}
-			if err != nil || o.output != "json" {
-				return err
-			}
-			return o.print(c.OutOrStdout(), res, nil)
+			return runDemo(c, o, opts, keep)
 		},
 	}
 	f := c.Flags()
@@ -72,6 +68,44 @@ func demoCommand(o *options) *cobra.Command {
 	f.StringVar(&opts.Dir, "dir", "", "where the nodes keep their files (default: a temporary directory that is removed)")
 	return c
 }
+
+// runDemo runs it; with keep the end is Ctrl-C, and no failure.
+func runDemo(c *cobra.Command, o *options, opts demo.Options, keep bool) error {
+	var wait func(context.Context, *demo.Rig)
+	kept := false
+	if keep {
+		wait = func(ctx context.Context, r *demo.Rig) {
+			kept = true
+			look(ctx, opts.Out, r)
+		}
+	}
+	res, err := demo.Run(c.Context(), opts, wait)
+	interrupted := c.Context().Err() != nil && (err == nil || errors.Is(err, context.Canceled))
+	switch {
+	case interrupted && kept:
+		fmt.Fprintln(opts.Out, "Everything that ran was stopped and removed.")
+	case interrupted:
+		return errors.New("interrupted: everything that ran was stopped and removed")
+	case errors.Is(err, lab.ErrNoServer):
+		return noServers(err)
+	case err != nil:
+		return err
+	}
+	if o.output == "json" {
+		return o.print(c.OutOrStdout(), res, nil)
+	}
+	return nil
+}
+
+func noServers(err error) error {
+	return helpful{fmt.Errorf("this machine has no database server that the demo could run\n%w", err), howToGetServers}
+}
+
+// howToGetServers is for a machine without any; the demo needs the server programs and no running service.
+const howToGetServers = `Any one of these is enough. The programs are needed, no service:
+  Debian, Ubuntu (as root)      apt-get install --no-install-recommends mariadb-server-core mariadb-client-core
+  Fedora, RHEL (as root)        dnf install mariadb-server
+  Debian, Ubuntu without root   scripts/get-mariadb or scripts/get-mysql from the source of baton; then again: baton demo`
 
 func families(name string) ([]lab.Family, error) {
 	switch name {

@@ -4,92 +4,94 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"github.com/baton-db/baton/api"
-	"github.com/baton-db/baton/config"
-	"github.com/baton-db/baton/demo"
 )
 
 // version is set by the linker.
 var version = "dev"
 
-// Exit codes, documented in docs/cli.md.
-const (
-	exitFailed      = 1
-	exitUsage       = 2
-	exitUnreachable = 3
-	exitRefused     = 4
-	exitRunning     = 5
-)
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
+	// A closed pipe at the other end of stdout is an error of the write, and not the end of this process: a demo has
+	// servers to stop. Nobody listens to the channel.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
 }
 
-// usageError is a command line that makes no sense.
-type usageError struct{ error }
-
-// run does what args say and returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot()
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintf(stderr, "Error: %v\n", err)
-	return exitCode(err)
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
 }
 
-func exitCode(err error) int {
-	var usage usageError
-	var bad *config.Error
-	var problem *api.Problem
-	switch {
-	case errors.As(err, &usage), errors.As(err, &bad):
-		return exitUsage
-	case errors.Is(err, errStillRunning):
-		return exitRunning
-	case errors.Is(err, demo.ErrBroken):
-		return exitFailed
-	case errors.Is(err, api.ErrNotLeader), errors.Is(err, api.ErrNoQuorum):
-		return exitUnreachable
-	case errors.As(err, &problem):
-		return exitRefused
-	case isUnreachable(err):
-		return exitUnreachable
+// outlet cancels what a command does once nobody reads what it says.
+type outlet struct {
+	io.Writer
+	cancel context.CancelFunc
+	closed bool
+}
+
+func (o *outlet) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		o.closed = true
+		o.cancel()
 	}
-	return exitFailed
+	return n, err
+}
+
+// run does what args say and returns the exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := &outlet{Writer: s.out, cancel: cancel}
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(s.in)
+	root.SetOut(out)
+	root.SetErr(s.err)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case out.closed:
+		return exitFailed // whoever closed it knows
+	case err == nil:
+		return 0
+	}
+	report(s.err, err)
+	return exitCode(err)
 }
 
 func newRoot() *cobra.Command {
 	o := &options{}
-	root := &cobra.Command{
-		Use:           "baton",
-		Short:         "Keep a MySQL or MariaDB database writable at one name, and tell every machine where each service is",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w. See: %s --help", err, c.CommandPath())}
+	root := group(&cobra.Command{
+		Use:   "baton",
+		Short: "Keep a MySQL or MariaDB database writable at one name, and tell every machine where each service is",
+		Long: `Keep a MySQL or MariaDB database writable at one name, and tell every machine where each service is.
+
+Exit status: 0 done, 1 failed, 2 wrong command line or configuration, 3 no server or no leader answers,
+4 refused by a safety rule, 5 accepted but not known to be over.`,
+		Example: `  baton demo                          see a failover on this machine
+  baton config validate /etc/baton    check a configuration
+  baton status                        look at a cluster`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return o.validate() },
 	})
+	root.SetFlagErrorFunc(flagError)
+	root.CompletionOptions.HiddenDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.StringVarP(&o.output, "output", "o", "table", "table or json")
-	flags.StringSliceVar(&o.addrs, "addr", envList("BATON_ADDR"), "API addresses of servers, host:port (BATON_ADDR)")
+	flags.StringSliceVar(&o.addrs, "addr", envList("BATON_ADDR"), "API addresses of servers, HOST[:PORT],... (BATON_ADDR)")
 	flags.StringVar(&o.identity, "identity", envOr("BATON_IDENTITY", "/var/lib/baton/tls"), "directory with ca.pem, node.pem and node-key.pem (BATON_IDENTITY)")
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "how long to wait for an answer")
-	root.AddCommand(agentCommand(), demoCommand(o), statusCommand(o), membersCommand(o), dbCommand(o), configCommand(o), versionCommand(o))
+	root.AddCommand(agentCommand(), demoCommand(o), statusCommand(o), membersCommand(o), dbCommand(o), configCommand(o), caCommand(o), versionCommand(o))
 	return root
 }

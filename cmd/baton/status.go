@@ -3,7 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,54 +15,76 @@ func statusCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show the cluster on one screen: verdict, consensus, databases",
-		Args:  exact(0),
+		Example: `  baton status
+  baton status --addr 10.0.0.12 -o json`,
+		Args: exact(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.ask(c, func(ctx context.Context, client *api.Client) error {
 				s, err := client.Status(ctx, api.Stale)
 				if err != nil {
 					return err
 				}
-				return o.print(c.OutOrStdout(), s, func(t *tabwriter.Writer) { drawStatus(t, s) })
+				return o.print(c.OutOrStdout(), s, func(p *page) { drawStatus(p, s) })
 			})
 		},
 	}
 }
 
-func drawStatus(t *tabwriter.Writer, s api.Status) {
-	fmt.Fprintf(t, "%s  %s  (asked %s, baton %s)\n", s.Cluster, s.Verdict, s.Node, s.Version)
+func drawStatus(p *page, s api.Status) {
+	p.line("%s  cluster %s", strings.ToUpper(string(s.Verdict)), s.Cluster)
 	for _, r := range s.Reasons {
-		fmt.Fprintf(t, "  %s\n", r)
+		p.text("  - ", r)
 	}
-	leader := string(s.Raft.Leader)
-	if leader == "" {
-		leader = "nobody"
+	leader := "nobody leads"
+	if s.Raft.Leader != "" {
+		leader = fmt.Sprintf("%s leads term %d", s.Raft.Leader, s.Raft.Term)
 	}
-	fmt.Fprintf(t, "consensus  %d servers, %s leads term %d, applied %d\n\n", len(s.Raft.Peers), leader, s.Raft.Term, s.Raft.Applied)
-	drawDatabases(t, s.Databases)
+	p.line("consensus  %s, %s, applied %d", plural(len(s.Raft.Peers), "server"), leader, s.Raft.Applied)
+	p.line("seen from  %s, baton %s%s", s.Node, clean(s.Version), contact(s.Meta))
+	for _, peer := range s.Raft.Peers {
+		if quiet := millis(peer.ContactMillis); quiet > time.Second {
+			p.line("  - %s has not been heard by the leader for %s", peer.Node, ago(quiet))
+		}
+	}
+	p.line("")
+	drawDatabases(p, s.Databases)
 }
 
-func drawDatabases(t *tabwriter.Writer, all []api.DatabaseSummary) {
-	row(t, "DATABASE", "PRIMARY", "PHASE", "EPOCH", "DURABILITY", "HEARD", "WHY")
+// contact says how old an answer may be that does not come from the leader.
+func contact(m api.Meta) string {
+	if !m.Stale || m.LastContact == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", which heard the leader %s ago", ago(m.LastContact))
+}
+
+func drawDatabases(p *page, all []api.DatabaseSummary) {
+	if len(all) == 0 {
+		p.line("no databases: none of the nodes has a mysql block in its configuration")
+		return
+	}
+	p.row("DATABASE", "PRIMARY", "PHASE", "EPOCH", "DURABILITY", "HEARD")
 	for _, d := range all {
-		row(t, d.Name, d.Primary, d.Phase, d.Epoch, d.Durability, fmt.Sprintf("%d/%d", d.Heard, d.Members), d.Why)
+		p.row(d.Name, d.Primary, d.Phase, d.Epoch, d.Durability, fmt.Sprintf("%d/%d", d.Heard, d.Members))
 	}
 }
 
 func membersCommand(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use:   "members",
-		Short: "List the nodes as gossip sees them",
-		Args:  exact(0),
+		Use:     "members",
+		Short:   "List the nodes as gossip sees them",
+		Example: "  baton members",
+		Args:    exact(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.ask(c, func(ctx context.Context, client *api.Client) error {
 				m, err := client.Members(ctx)
 				if err != nil {
 					return err
 				}
-				return o.print(c.OutOrStdout(), m, func(t *tabwriter.Writer) {
-					row(t, "NAME", "ADDRESS", "ROLE", "STATE", "ZONE", "VERSION")
+				return o.print(c.OutOrStdout(), m, func(p *page) {
+					p.row("NAME", "STATE", "ROLE", "ADDRESS", "ZONE", "VERSION")
 					for _, n := range m.Members {
-						row(t, n.Name, n.Address, n.Role, n.State, n.Zone, n.Version)
+						p.row(n.Name, n.State, n.Role, n.Address, n.Zone, n.Version)
 					}
 				})
 			})

@@ -27,6 +27,9 @@ import (
 // patience bounds every wait; nothing is measured against it.
 const patience = 90 * time.Second
 
+// errNothing is returned while there is nothing to see yet.
+var errNothing = errors.New("nothing yet")
+
 // cluster is three database servers, their nodes and a load.
 type cluster struct {
 	*demo.Rig

@@ -29,6 +29,7 @@ type Agent struct {
 	log     *slog.Logger
 	id      *identity.Identity
 
+	lock      *os.File     // held while the data directory is ours
 	port      net.Listener // the one TCP port
 	gossip    *discovery.Gossip
 	dns       *dnsserver.Server // nil: none here
@@ -40,6 +41,7 @@ type Agent struct {
 	replica  *raft.Replica
 	follower *api.Follower
 	board    *health.Board
+	started  bool // the parts run, and close what is theirs
 }
 
 // New checks cfg, claims the data directory and binds every port. Whatever it refuses, it changes nothing but files in
@@ -63,10 +65,13 @@ func (a *Agent) open() error {
 			return fmt.Errorf("data directory: %w", err)
 		}
 	}
+	var err error
+	if a.lock, err = lockDir(a.cfg.DataDir); err != nil {
+		return err
+	}
 	if err := a.loadIdentity(); err != nil {
 		return err
 	}
-	var err error
 	if a.port, err = net.Listen("tcp", a.cfg.API); err != nil {
 		return portInUse("listen.api", a.cfg.API, err)
 	}
@@ -113,7 +118,7 @@ func (a *Agent) openGossip() error {
 	g, err := discovery.Open(discovery.Config{Name: string(a.cfg.Node), Cluster: string(a.cfg.Cluster), Bind: a.cfg.Gossip,
 		Key: a.cfg.GossipKey, Meta: meta, Seeds: a.others(a.cfg.Join), Timing: discovery.LAN(), Log: a.room("discovery")}, nil)
 	if err != nil {
-		return fmt.Errorf("listen.gossip: %w", err)
+		return gossipInUse(a.cfg.Gossip, err)
 	}
 	a.gossip = g
 	return nil
@@ -167,6 +172,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	if a.replica != nil {
 		parts = append(parts, part{"leadership", a.handOver})
 	}
+	a.started = true
 	a.log.Info("running", "version", a.version, "role", a.cfg.Role, "api", a.cfg.API)
 	err = runParts(ctx, a.log, parts)
 	a.log.Info("stopped", "err", err)
@@ -237,10 +243,31 @@ func (a *Agent) release() error {
 	if a.gossip != nil {
 		errs = append(errs, a.gossip.Close())
 	}
+	if !a.started {
+		errs = append(errs, a.releaseParts())
+	}
 	if a.port != nil {
 		if err := a.port.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// releaseParts closes what parts close that were never started.
+func (a *Agent) releaseParts() error {
+	var errs []error
+	ended, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if a.replica != nil {
+		errs = append(errs, a.replica.Close(ended))
+	}
+	cancel()
+	if a.dns != nil {
+		errs = append(errs, a.dns.Serve(ended))
 	}
 	return errors.Join(errs...)
 }

@@ -53,7 +53,7 @@ func (a *Agent) difference(s *registry.State) registry.Command {
 	if !ok {
 		return &registry.PutDatabase{Name: a.cfg.Database.Name, Policy: a.cfg.Database.Policy}
 	}
-	m := a.keeper.compose().Member
+	m := a.keeper.member()
 	if m.Flavor == "" {
 		return nil // the server was never asked successfully: what it is, is not known
 	}

@@ -5,10 +5,11 @@
 // stops the rest in reverse. Each part is one file:
 //
 //	server.go   a Raft voter: replica, leader's loop, board
-//	client.go   a node that follows the state stream of any server
 //	guard.go    the database server of this node: checker, guard, reports
 //	publish.go  DNS and hosts files, projected from the state
 //	announce.go what this node says of itself, repeated until the registry agrees
+//	lock.go     the claim of this process to the data directory
+//	port.go     who holds a port that this node should have
 //	backend.go  what the API may ask of this node
 //
 // A server and a client differ only in where their State comes from; everything behind it is one path.

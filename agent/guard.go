@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -53,7 +54,7 @@ func newKeeper(cfg Config, feed promote.Feed, send func(health.Report), log *slo
 		Replication: mysqld.Source{User: d.ReplUser, Password: d.ReplSecret}, Logger: log.With("room", "promote"),
 	}, server, k.checker, feed)
 	if err != nil {
-		return nil, fmt.Errorf("guard of %s: %w", d.Instance, err)
+		return nil, errors.Join(fmt.Errorf("guard of %s: %w", d.Instance, err), server.Close())
 	}
 	return k, nil
 }
@@ -92,11 +93,11 @@ func (k *keeper) report(ctx context.Context) error {
 	}
 }
 
+// compose is called by report only: it counts.
 func (k *keeper) compose() health.Report {
 	k.seq++
 	r := health.Report{Database: k.cfg.Name, Instance: k.cfg.Instance, Node: k.node.Node, Boot: k.boot, Seq: k.seq,
-		Member: registry.Member{ID: k.cfg.Instance, Node: k.node.Node, Address: k.cfg.Address, Zone: k.node.Zone, Preference: k.cfg.Preference,
-			PromiseFile: k.guard.PromiseFile()}}
+		Member: k.configured()}
 	// The guard first: what it has done must be covered by the observation that follows, not the other way round.
 	r.Guard = k.guard.Report()
 	health.Describe(k.checker.Latest(), &r)
@@ -104,6 +105,19 @@ func (k *keeper) compose() health.Report {
 		r.Preflight, r.Findings = true, *f
 	}
 	return r
+}
+
+// configured is the member as this node's file describes it, without what only the server knows.
+func (k *keeper) configured() registry.Member {
+	return registry.Member{ID: k.cfg.Instance, Node: k.node.Node, Address: k.cfg.Address, Zone: k.node.Zone, Preference: k.cfg.Preference,
+		PromiseFile: k.guard.PromiseFile()}
+}
+
+// member is what the registry should say of the server; its Flavor is empty while the server was never asked.
+func (k *keeper) member() registry.Member {
+	r := health.Report{Member: k.configured()}
+	health.Describe(k.checker.Latest(), &r)
+	return r.Member
 }
 
 // preflight looks at the settings now and then, and says once what is wrong and how to mend it.

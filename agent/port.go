@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"syscall"
 
 	"github.com/baton-db/baton/internal/portuse"
@@ -12,10 +13,31 @@ import (
 // portInUse explains why a TCP port could not be bound, naming the process that has it.
 func portInUse(field, addr string, err error) error {
 	ap, parseErr := netip.ParseAddrPort(addr)
-	if parseErr != nil || !errors.Is(err, syscall.EADDRINUSE) {
+	switch {
+	case parseErr != nil:
+	case errors.Is(err, syscall.EADDRINUSE):
+		return held(field, addr, portuse.Holder("tcp", ap))
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return &FieldError{field, fmt.Errorf("%s is not an address of this machine. Give one that it has", ap.Addr())}
+	}
+	return &FieldError{field, err}
+}
+
+// gossipInUse is portInUse for the gossip port, which is one of each kind and whose error has only a text.
+func gossipInUse(addr string, err error) error {
+	const field = "listen.gossip"
+	ap, parseErr := netip.ParseAddrPort(addr)
+	if parseErr != nil || !strings.Contains(err.Error(), "in use") {
 		return &FieldError{field, err}
 	}
 	who := portuse.Holder("tcp", ap)
+	if who == "" {
+		who = portuse.Holder("udp", ap)
+	}
+	return held(field, addr, who)
+}
+
+func held(field, addr, who string) error {
 	if who == "" {
 		who = "another process"
 	}

@@ -143,8 +143,8 @@ func (c *Checker) ask(ctx context.Context) {
 		now := time.Now()
 		notable := (err == nil) != (s.err == nil) || !s.good
 		s.err = err
-		if err != nil {
-			return notable
+		if err != nil || s.incarnation == "" {
+			return notable // or it answered before its process was found: whose answer it is will be known at the next
 		}
 		notable = notable || notableStatus(s.status, st)
 		s.status, s.good, s.lastGood = st, true, now

@@ -125,6 +125,9 @@ func (g *Guard) Report() health.Guard {
 	}
 	if g.done.record.MarkedBy == o.Incarnation {
 		r.Marked = g.done.record.Marked
+		if r.Open < r.Marked && o.Good && !o.Status.ReadOnly {
+			r.Open = r.Marked // it was opened before this agent was started
+		}
 	} else {
 		r.Marked, r.Open = 0, 0
 	}

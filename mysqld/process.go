@@ -158,24 +158,23 @@ func (p Process) Watch(ctx context.Context) iter.Seq[ProcessState] {
 		}
 		defer unix.Close(fd) // nothing was written to it
 		var last ProcessState
-		for ctx.Err() == nil {
-			now := p.state()
+		for wait := time.Duration(0); ctx.Err() == nil; wait = watchEvery {
+			now := ProcessExited // also when its parent has not asked for it yet
+			if !awaitExit(fd, wait) {
+				now = p.state()
+			}
 			if now != last && !yield(now) || now == ProcessExited {
 				return
 			}
 			last = now
-			if awaitExit(fd) {
-				yield(ProcessExited)
-				return
-			}
 		}
 	}
 }
 
-// awaitExit waits for a look's time and says whether the process has exited.
-func awaitExit(fd int) bool {
+// awaitExit waits so long and says whether the process has exited.
+func awaitExit(fd int, wait time.Duration) bool {
 	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(poll, int(watchEvery.Milliseconds()))
+	n, err := unix.Poll(poll, int(wait.Milliseconds()))
 	return err == nil && n > 0
 }
 

@@ -41,7 +41,7 @@ func (s *Server) closeWrites(ctx context.Context, c *session) error {
 	err = c.do(ctx, text)
 	if err != nil && ctx.Err() != nil {
 		// The server goes on with the statement and might close much later, when it has been opened again.
-		err = errors.Join(err, s.cancelStatement(ctx, id))
+		err = errors.Join(err, s.cancelStatement(ctx, id), s.awaitGone(ctx, id))
 	}
 	if err != nil {
 		return err
@@ -59,16 +59,14 @@ func (c *session) id(ctx context.Context) (string, error) {
 	return r["id"], err
 }
 
-// cancelStatement ends what a session that was given up is still doing, after the context of its caller has ended, and
-// returns when the session is gone: only then has the server taken back what the statement had begun. A commit that waits
-// for acknowledgements on MySQL cannot be ended; that is an error.
+// cancelStatement ends what a session that was given up is still doing, after the context of its caller has ended.
 func (s *Server) cancelStatement(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ProbeTimeout)
-	defer cancel()
-	err := s.session(ctx, s.side, func(c *session) error {
-		if err := c.kill(ctx, id); err != nil {
-			return err
-		}
+	return s.afterwards(ctx, func(ctx context.Context, c *session) error { return c.kill(ctx, id) })
+}
+
+// awaitGone returns when a session has ended: only then has the server taken back what its statement had begun.
+func (s *Server) awaitGone(ctx context.Context, id string) error {
+	return s.afterwards(ctx, func(ctx context.Context, c *session) error {
 		for {
 			all, err := c.rows(ctx, textSessions)
 			if err != nil || !slices.ContainsFunc(all, func(r row) bool { return r["Id"] == id }) {
@@ -81,7 +79,13 @@ func (s *Server) cancelStatement(ctx context.Context, id string) error {
 			}
 		}
 	})
-	if err != nil {
+}
+
+// afterwards cleans up behind a statement whose context has ended.
+func (s *Server) afterwards(ctx context.Context, do func(context.Context, *session) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ProbeTimeout)
+	defer cancel()
+	if err := s.session(ctx, s.side, func(c *session) error { return do(ctx, c) }); err != nil {
 		return fmt.Errorf("end the statement left behind: %w", err)
 	}
 	return nil

@@ -25,7 +25,7 @@ func (b backend) Since(after registry.Index) ([]api.Committed, bool) {
 	found, ok := b.replica.Since(after)
 	all := make([]api.Committed, 0, len(found))
 	for _, c := range found {
-		all = append(all, api.Committed(c))
+		all = append(all, api.Committed{Index: registry.Index(c.Index), Bytes: c.Bytes})
 	}
 	return all, ok
 }

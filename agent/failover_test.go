@@ -155,7 +155,7 @@ func TestAServerWithTransactionsOfItsOwnIsKeptOut(t *testing.T) {
 		old := d.Primary
 		for _, id := range d.Ackers {
 			c.kill(t, c.Node(string(id))) // nobody starts the receiver again
-			c.sql(t, id, map[lab.Family]string{lab.MariaDB: "STOP SLAVE IO_THREAD", lab.MySQL: "STOP REPLICA IO_THREAD"}[family])
+			c.sql(t, id, map[lab.Family]string{lab.MariaDB: "STOP REPLICA IO_THREAD", lab.MySQL: "STOP REPLICA IO_THREAD"}[family])
 		}
 		c.writeUnacknowledged(t, old)
 		if err := c.server(t, old).Kill(); err != nil {

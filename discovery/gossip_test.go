@@ -72,7 +72,7 @@ func (c *cluster) addr(i int) string {
 	return c.net.Host(fmt.Sprintf("n%d", i)).Addr(discovery.DefaultPort)
 }
 
-// close ends everything and lets pass the time that memberlist's goroutines take to notice.
+// close ends everything, in a bubble, and lets pass the time that memberlist's goroutines take to notice.
 func (c *cluster) close() {
 	for _, g := range c.nodes {
 		if err := g.Close(); err != nil {
@@ -83,7 +83,7 @@ func (c *cluster) close() {
 	time.Sleep(5 * time.Second)
 }
 
-// await looks every simulated millisecond and returns how long it took.
+// await looks every simulated millisecond, in a bubble, and returns how long it took.
 func (c *cluster) await(limit time.Duration, what string, done func() bool) time.Duration {
 	c.t.Helper()
 	start := time.Now()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -66,7 +67,7 @@ type Guard struct {
 	server   Server
 	observer Observer
 	feed     Feed
-	promise  *promiseFile
+	file     *promise.File
 	log      *slog.Logger
 
 	mu   sync.Mutex
@@ -75,7 +76,7 @@ type Guard struct {
 
 // done is what the guard has achieved; the parts that must not be forgotten are in the promise file as well.
 type done struct {
-	record   Record
+	record   promise.Record
 	report   health.Guard
 	fencedBy string // server process
 	closedBy string
@@ -85,20 +86,20 @@ type done struct {
 	retryAt  time.Time
 }
 
-// NewGuard opens the promise file. ErrPromiseLost means that it is damaged: nothing may be acknowledged by this server
+// NewGuard opens the promise file. promise.ErrLost means that it is damaged: nothing may be acknowledged by this server
 // until an operator has looked.
 func NewGuard(cfg GuardConfig, server Server, observer Observer, feed Feed) (*Guard, error) {
 	path := filepath.Join(cfg.Dir, fmt.Sprintf("promise-%s-%s", cfg.Database, cfg.Instance))
-	p, err := openPromise(path)
+	p, err := promise.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Notify == nil {
 		cfg.Notify = func() {}
 	}
-	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, promise: p, log: cfg.Logger}
-	g.done.record = p.now
-	g.done.report.Promise = p.now.Promise
+	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, file: p, log: cfg.Logger}
+	g.done.record = p.Record()
+	g.done.report.Promise = p.Record().Promise
 	return g, nil
 }
 
@@ -139,7 +140,7 @@ func (g *Guard) Report() health.Guard {
 // Run makes the server match until ctx ends. It never gives up: a problem is reported and tried again.
 func (g *Guard) Run(ctx context.Context) error {
 	defer func() {
-		if err := g.promise.close(); err != nil {
+		if err := g.file.Close(); err != nil {
 			g.log.Warn("close promise file", "err", err)
 		}
 	}()
@@ -267,12 +268,12 @@ func (g *Guard) note(change func(*health.Guard)) {
 }
 
 // keep makes a change of the record durable, then reports it.
-func (g *Guard) keep(change func(*Record)) error {
+func (g *Guard) keep(change func(*promise.Record)) error {
 	g.mu.Lock()
 	r := g.done.record
 	g.mu.Unlock()
 	change(&r)
-	if err := g.promise.save(r); err != nil {
+	if err := g.file.Save(r); err != nil {
 		return err
 	}
 	g.mu.Lock()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/baton-db/baton/internal/mysqldtest"
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -188,17 +189,11 @@ func (w *ward) acknowledged(id registry.InstanceID) mysqldtest.Txn {
 
 // onDisk reads the promise as a restarted agent would.
 func (st *station) onDisk() registry.Epoch {
-	b, err := os.ReadFile(filepath.Join(st.dir, "promise-orders-"+st.ID))
+	r, err := promise.Read(filepath.Join(st.dir, "promise-orders-"+st.ID))
 	if err != nil {
 		return 0
 	}
-	newest, promise := uint64(0), registry.Epoch(0)
-	for slot := range slices.Chunk(b, slotSize) {
-		if turn, r, err := decodeSlot(slot); err == nil && turn > newest {
-			newest, promise = turn, r.Promise
-		}
-	}
-	return promise
+	return r.Promise
 }
 
 func (st *station) called(what string) {
@@ -483,8 +478,8 @@ func TestAGuardDoesNotStartOnADamagedPromise(t *testing.T) {
 	g := mysqldtest.NewGroup(mysqld.MySQL, 1)
 	eyes := mysqldtest.NewObserver(g.Servers()[0], time.Now)
 	_, err := NewGuard(GuardConfig{Database: "orders", Instance: "db1", Dir: dir, Logger: slog.New(slog.DiscardHandler)}, g.Servers()[0], eyes, registry.NewFeed(registry.New("test")))
-	if !errors.Is(err, ErrPromiseLost) {
-		t.Errorf("%v, want ErrPromiseLost", err)
+	if !errors.Is(err, promise.ErrLost) {
+		t.Errorf("%v, want promise.ErrLost", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -23,7 +24,7 @@ var ErrDiverged = errors.New("holds transactions that the primary lacks")
 func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error {
 	switch s.Verb {
 	case Promise:
-		return g.keep(func(r *Record) { r.Promise = d.Epoch })
+		return g.keep(func(r *promise.Record) { r.Promise = d.Epoch })
 	case Fence:
 		return g.fence(ctx, d)
 	case Close:
@@ -101,7 +102,7 @@ func (g *Guard) attest(ctx context.Context, d *registry.Database) error {
 		return fmt.Errorf("still takes writes")
 	}
 	if g.reignedHere(d, o) {
-		if err := g.keep(func(r *Record) { r.Whole = o.Incarnation }); err != nil {
+		if err := g.keep(func(r *promise.Record) { r.Whole = o.Incarnation }); err != nil {
 			return err
 		}
 	}
@@ -146,10 +147,13 @@ func (g *Guard) kill(ctx context.Context) error {
 
 // lead reaches the base, becomes a source and has the marker acknowledged, all of it closed to applications.
 func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
-	o := g.observer.Latest()
+	o := g.refresh(ctx) // a step that was cancelled may have left the receiver stopped since the last look
+	if o.Err != nil {
+		return fmt.Errorf("see where it stands: %w", o.Err)
+	}
 	if g.keepsReigning(d, o) {
 		// Nobody was stopped, so nothing has to be proved again: the same process goes on with the same ackers.
-		return g.keep(func(r *Record) { r.Marked, r.Led, r.LedBy = d.Epoch, d.Epoch, o.Incarnation })
+		return g.keep(func(r *promise.Record) { r.Marked, r.Led, r.LedBy = d.Epoch, d.Epoch, o.Incarnation })
 	}
 	if err := g.becomeSource(ctx, d, o); err != nil {
 		return err
@@ -164,7 +168,7 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 		g.phase(fmt.Sprintf("%d of %d ackers are connected", o.Status.SemiSync.ConnectedAckers, d.NextK))
 		return errNotYet
 	}
-	if err := g.keep(func(r *Record) { r.Led, r.LedBy = d.Epoch, o.Incarnation }); err != nil {
+	if err := g.keep(func(r *promise.Record) { r.Led, r.LedBy = d.Epoch, o.Incarnation }); err != nil {
 		return err
 	}
 	g.phase("waiting for acknowledgement of the marker")
@@ -181,10 +185,13 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 	return g.marked(d, after)
 }
 
+// baseWait is how long a winner waits for its applier before it looks at everything again.
+const baseWait = 2 * time.Second
+
 // awaitAckers looks until enough ackers are connected, for as long as they usually take.
 func (g *Guard) awaitAckers(ctx context.Context, d *registry.Database) health.Observation {
-	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-	defer cancel()
+	enough := time.NewTimer(500 * time.Millisecond)
+	defer enough.Stop()
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -194,6 +201,8 @@ func (g *Guard) awaitAckers(ctx context.Context, d *registry.Database) health.Ob
 		}
 		select {
 		case <-ctx.Done():
+			return o
+		case <-enough.C:
 			return o
 		case <-ticker.C:
 		}
@@ -217,7 +226,12 @@ func (g *Guard) becomeSource(ctx context.Context, d *registry.Database, o health
 			return err
 		}
 		g.phase("waiting until the base is applied")
-		if err := g.server.WaitApplied(ctx, base); err != nil {
+		waitCtx, cancel := context.WithTimeout(ctx, baseWait)
+		defer cancel()
+		if err := g.server.WaitApplied(waitCtx, base); err != nil {
+			if waitCtx.Err() != nil && ctx.Err() == nil {
+				return errNotYet // look again: what it waits for may have stopped coming
+			}
 			return fmt.Errorf("reach the base: %w", err)
 		}
 	}
@@ -225,8 +239,10 @@ func (g *Guard) becomeSource(ctx context.Context, d *registry.Database, o health
 		return nil
 	}
 	g.phase("becoming a source")
-	if err := g.server.StopReceiver(ctx); err != nil {
-		return fmt.Errorf("stop receiver: %w", err)
+	if r := o.Status.Replication; r != nil && r.Receiver != mysqld.ReceiverStopped { // a hand-over: nobody was fenced
+		if err := g.server.StopReceiver(ctx); err != nil {
+			return fmt.Errorf("stop receiver: %w", err)
+		}
 	}
 	if err := g.server.BecomeSource(ctx, d.NextK); err != nil {
 		return fmt.Errorf("become a source: %w", err)
@@ -253,7 +269,7 @@ func (g *Guard) marked(d *registry.Database, o health.Observation) error {
 	if len(holds) > maxHolds {
 		holds = "" // then a restart leaves the proof to the ackers
 	}
-	return g.keep(func(r *Record) {
+	return g.keep(func(r *promise.Record) {
 		r.Marked, r.MarkedBy, r.Whole, r.Holds = d.Epoch, o.Incarnation, o.Incarnation, holds
 	})
 }
@@ -308,12 +324,12 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	// Whoever follows from the base on acknowledges nothing it has not received in order: its memory is whole. A reign
 	// that is kept has no such beginning: what was forgotten before is still missing.
 	kept := d.Proof == registry.ProofKept
-	err = g.keep(func(r *Record) {
+	err = g.keep(func(r *promise.Record) {
 		r.Follows = d.Epoch
 		if !kept {
 			r.Whole = o.Incarnation
 		}
-		r.reignOver(o.Incarnation, d.Epoch)
+		r.ReignOver(o.Incarnation, d.Epoch)
 	})
 	g.note(func(r *health.Guard) { r.CaughtUp, r.Diverged = !kept, "" })
 	return err
@@ -363,9 +379,9 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 	if !known {
 		g.note(func(r *health.Guard) { r.CaughtUp = false })
 	}
-	return g.keep(func(r *Record) {
+	return g.keep(func(r *promise.Record) {
 		r.Follows = d.Epoch
-		r.reignOver(o.Incarnation, d.Epoch)
+		r.ReignOver(o.Incarnation, d.Epoch)
 	})
 }
 
@@ -391,7 +407,7 @@ func (g *Guard) measure(ctx context.Context, s Step) error {
 	if o.Err != nil || !o.Status.Position().Contains(target) {
 		return errNotYet
 	}
-	if err := g.keep(func(r *Record) { r.Whole = o.Incarnation }); err != nil {
+	if err := g.keep(func(r *promise.Record) { r.Whole = o.Incarnation }); err != nil {
 		return err
 	}
 	g.note(func(r *health.Guard) { r.CaughtUp = true })

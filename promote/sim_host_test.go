@@ -66,7 +66,7 @@ func (h *host) end() {
 		h.doing.stop()
 		h.doing = nil
 	}
-	if err := h.guard.promise.close(); err != nil {
+	if err := h.guard.file.Close(); err != nil {
 		panic(err)
 	}
 	h.guard = nil
@@ -84,7 +84,7 @@ func (h *host) forget() {
 }
 
 func (h *host) checkPromise() {
-	p := h.guard.promise.now.Promise
+	p := h.guard.file.Record().Promise
 	if p < h.disk {
 		h.sim.fail("G3: promise of %s went from %d to %d", h.id, h.disk, p)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -46,7 +47,7 @@ const (
 
 // Local is what a guard knows of its own server.
 type Local struct {
-	Record      Record
+	Record      promise.Record
 	Process     health.Process
 	Incarnation string // of the server process
 	Answers     bool

@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
 )
 
 // on is a well server of member id whose guard has promised the epoch of d and done nothing yet.
 func on(d *registry.Database, id registry.InstanceID) Local {
-	return Local{Record: Record{File: "file-" + string(id), Promise: d.Epoch}, Process: health.ProcessRunning, Incarnation: "p1", Answers: true, ReadOnly: true}
+	return Local{Record: promise.Record{File: "file-" + string(id), Promise: d.Epoch}, Process: health.ProcessRunning, Incarnation: "p1", Answers: true, ReadOnly: true}
 }
 
 // reigning is the server of db1 in the epoch that it was established in.
@@ -70,9 +71,9 @@ func TestAPromiseComesBeforeEverythingElse(t *testing.T) {
 		{"no epoch yet", group(3).forming().d, "db2", Local{}, "wait"},
 		{"a new epoch", d, "db2", but(on(d, "db2"), func(l *Local) { l.Record.Promise = 1 }), "promise"},
 		{"two epochs were missed", group(3).fencing().with(func(d *registry.Database) { d.Epoch = 9 }).d, "db2", but(on(d, "db2"), func(l *Local) { l.Record.Promise = 1 }), "promise"},
-		{"a promise needs no server", d, "db2", Local{Record: Record{File: "file-db2"}, Process: gone}, "promise"},
+		{"a promise needs no server", d, "db2", Local{Record: promise.Record{File: "file-db2"}, Process: gone}, "promise"},
 		{"the registry seen here is older than the promise", d, "db2", but(on(d, "db2"), func(l *Local) { l.Record.Promise = 3 }), "wait"},
-		{"the registry seen here is older than the promise file", d, "db2", but(on(d, "db2"), func(l *Local) { l.Record = Record{File: "another"} }), "wait"},
+		{"the registry seen here is older than the promise file", d, "db2", but(on(d, "db2"), func(l *Local) { l.Record = promise.Record{File: "another"} }), "wait"},
 		{"not a member", d, "db9", but(on(d, "db9"), func(l *Local) { l.Record.Promise = 0 }), "wait"},
 		{"the server is down", d, "db2", but(on(d, "db2"), func(l *Local) { l.Process = gone }), "wait"},
 		{"the server hangs", d, "db2", but(on(d, "db2"), func(l *Local) { l.Answers = false }), "wait"},

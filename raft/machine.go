@@ -7,6 +7,7 @@ import (
 
 	hraft "github.com/hashicorp/raft"
 
+	"github.com/baton-db/baton/raft/raftlog"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -24,7 +25,7 @@ type machine struct {
 	// applies what is committed before the vendor starts and offers it again.
 	applied uint64
 	halted  error
-	recent  recent
+	recent  raftlog.Recent
 }
 
 var _ hraft.BatchingFSM = (*machine)(nil)
@@ -69,7 +70,7 @@ func (m *machine) step(state *registry.State, l *hraft.Log) (*registry.State, er
 	if err != nil {
 		return state, err
 	}
-	m.recent.add(Committed{registry.Index(l.Index), l.Data})
+	m.recent.Add(raftlog.Committed{Index: l.Index, Bytes: l.Data})
 	return next, nil
 }
 
@@ -101,7 +102,7 @@ func (m *machine) Restore(from io.ReadCloser) error {
 		return nil
 	}
 	m.applied = uint64(state.Index())
-	m.recent.forget(state.Index())
+	m.recent.Forget(uint64(state.Index()))
 	m.feed.Publish(state)
 	m.log.Info("took over a snapshot", "index", state.Index())
 	return nil

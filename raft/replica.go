@@ -245,8 +245,8 @@ func (r *Replica) State() *registry.State { return r.feed.State() }
 func (r *Replica) Changed() <-chan struct{} { return r.feed.Changed() }
 
 // Since returns the commands that changed the state after index after, in order; false when some are no longer held.
-func (r *Replica) Since(after registry.Index) ([]Committed, bool) {
-	return r.machine.recent.since(after)
+func (r *Replica) Since(after registry.Index) ([]raftlog.Committed, bool) {
+	return r.machine.recent.Since(uint64(after))
 }
 
 // Failed delivers one error when the server cannot go on: its disk failed or is stalled for good, or it read an entry that

@@ -1,4 +1,5 @@
-package promote
+// Package promise keeps on disk what a guard must not forget, and tells a file that was lost from one that was never made.
+package promise
 
 import (
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/baton-db/baton/registry"
 )
@@ -34,8 +36,8 @@ type Record struct {
 	Follows registry.Epoch `json:"follows,omitempty"`
 }
 
-// reignOver forgets that this server process has reigned, once it has closed and follows another.
-func (r *Record) reignOver(process string, now registry.Epoch) {
+// ReignOver forgets that this server process has reigned, once it has closed and follows another.
+func (r *Record) ReignOver(process string, now registry.Epoch) {
 	if r.MarkedBy == process && r.Marked < now {
 		r.MarkedBy = ""
 	}
@@ -44,8 +46,8 @@ func (r *Record) reignOver(process string, now registry.Epoch) {
 	}
 }
 
-// ErrPromiseLost is returned when a promise file exists but holds no readable record: what was promised is not known.
-var ErrPromiseLost = errors.New("promise file is damaged")
+// ErrLost is returned when a promise file exists but holds no readable record: what was promised is not known.
+var ErrLost = errors.New("promise file is damaged")
 
 // slotSize is the size of each of the two slots of a promise file. They are written in turn, so that a crash in the
 // middle of a write leaves the other one whole; the file never changes its size, so one fdatasync makes it durable.
@@ -54,28 +56,28 @@ const slotSize = 4096
 // promiseMagic begins each slot; the last digit is the version of the format.
 const promiseMagic = "batonpr1"
 
-// promiseFile keeps a Record on disk. One goroutine uses it.
-type promiseFile struct {
+// File keeps a Record on disk. One goroutine uses it.
+type File struct {
 	file *os.File
 	turn uint64 // of the newest slot
 	now  Record
 }
 
-// openPromise opens or creates the file. One that was made, or never got its first record, has promised nothing and gets
+// Open opens or creates the file. One that was made, or never got its first record, has promised nothing and gets
 // a name of its own.
-func openPromise(path string) (*promiseFile, error) {
+func Open(path string) (*File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open promise file: %w", err)
 	}
-	p := &promiseFile{file: f}
+	p := &File{file: f}
 	if err := p.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	if p.now.File != "" {
 		return p, nil
 	}
-	err = p.save(Record{File: rand.Text()})
+	err = p.Save(Record{File: rand.Text()})
 	if err == nil {
 		err = syncDir(filepath.Dir(path)) // without its name the file would be lost with the power
 	}
@@ -93,7 +95,7 @@ func syncDir(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-func (p *promiseFile) load() error {
+func (p *File) load() error {
 	size, err := p.file.Seek(0, 2)
 	if err != nil {
 		return fmt.Errorf("measure: %w", err)
@@ -105,7 +107,7 @@ func (p *promiseFile) load() error {
 		return p.file.Sync()
 	}
 	if size != 2*slotSize {
-		return fmt.Errorf("%d bytes, want %d: %w", size, 2*slotSize, ErrPromiseLost)
+		return fmt.Errorf("%d bytes, want %d: %w", size, 2*slotSize, ErrLost)
 	}
 	unused, readable := false, 0
 	for slot := range 2 {
@@ -127,13 +129,13 @@ func (p *promiseFile) load() error {
 		}
 	}
 	if readable == 0 && !unused {
-		return fmt.Errorf("neither slot is readable: %w", ErrPromiseLost)
+		return fmt.Errorf("neither slot is readable: %w", ErrLost)
 	}
 	return nil
 }
 
-// save makes r durable before it returns.
-func (p *promiseFile) save(r Record) error {
+// Save makes r durable before it returns.
+func (p *File) Save(r Record) error {
 	if r.Promise < p.now.Promise || r.Marked < p.now.Marked || r.Follows < p.now.Follows || r.Led < p.now.Led {
 		return fmt.Errorf("record %+v would go back from %+v: %w", r, p.now, registry.ErrStale)
 	}
@@ -151,7 +153,11 @@ func (p *promiseFile) save(r Record) error {
 	return nil
 }
 
-func (p *promiseFile) close() error { return p.file.Close() }
+// Record is what the file holds.
+func (p *File) Record() Record { return p.now }
+
+// Close closes the file; what it holds stays.
+func (p *File) Close() error { return p.file.Close() }
 
 // encodeSlot lays out magic, turn, length, CRC32C of turn and body, body.
 func encodeSlot(turn uint64, r Record) ([]byte, error) {
@@ -174,14 +180,14 @@ func encodeSlot(turn uint64, r Record) ([]byte, error) {
 func decodeSlot(b []byte) (uint64, Record, error) {
 	var r Record
 	if len(b) != slotSize || string(b[:8]) != promiseMagic {
-		return 0, r, fmt.Errorf("no promise: %w", ErrPromiseLost)
+		return 0, r, fmt.Errorf("no promise: %w", ErrLost)
 	}
 	n := int(binary.BigEndian.Uint32(b[16:]))
 	if n > slotSize-24 || slotSum(b, n) != binary.BigEndian.Uint32(b[20:]) {
-		return 0, r, fmt.Errorf("checksum: %w", ErrPromiseLost)
+		return 0, r, fmt.Errorf("checksum: %w", ErrLost)
 	}
 	if err := json.Unmarshal(b[24:24+n], &r); err != nil {
-		return 0, r, fmt.Errorf("%w: %w", err, ErrPromiseLost)
+		return 0, r, fmt.Errorf("%w: %w", err, ErrLost)
 	}
 	return binary.BigEndian.Uint64(b[8:]), r, nil
 }
@@ -198,4 +204,23 @@ func isBlank(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// Read returns the newest record of a file without changing it.
+func Read(path string) (Record, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Record{}, fmt.Errorf("read promise file: %w", err)
+	}
+	var newest uint64
+	var found Record
+	for slot := range slices.Chunk(b, slotSize) {
+		if turn, r, err := decodeSlot(slot); err == nil && turn > newest {
+			newest, found = turn, r
+		}
+	}
+	if newest == 0 {
+		return found, fmt.Errorf("%s: %w", path, ErrLost)
+	}
+	return found, nil
 }

@@ -1,35 +1,33 @@
-package raft
+package raftlog
 
 import (
 	"testing"
-
-	"github.com/baton-db/baton/registry"
 )
 
 func TestRecentGivesWhatFollowsOrSaysThatItCannot(t *testing.T) {
-	var r recent
-	if got, ok := r.since(0); !ok || len(got) != 0 {
+	var r Recent
+	if got, ok := r.Since(0); !ok || len(got) != 0 {
 		t.Fatalf("empty: %v %t", got, ok)
 	}
 	const last = 20_000
-	for i := registry.Index(3); i <= last; i++ {
-		r.add(Committed{Index: i})
+	for i := uint64(3); i <= last; i++ {
+		r.Add(Committed{Index: i})
 	}
-	if _, ok := r.since(2); ok {
+	if _, ok := r.Since(2); ok {
 		t.Error("claims to hold what it has dropped")
 	}
-	got, ok := r.since(last - 2)
+	got, ok := r.Since(last - 2)
 	if !ok || len(got) != 2 || got[0].Index != last-1 || got[1].Index != last {
 		t.Errorf("last two: %v %t", got, ok)
 	}
-	if got, ok := r.since(last); !ok || len(got) != 0 {
+	if got, ok := r.Since(last); !ok || len(got) != 0 {
 		t.Errorf("nothing new: %v %t", got, ok)
 	}
-	r.forget(last + 10)
-	if _, ok := r.since(last); ok {
+	r.Forget(last + 10)
+	if _, ok := r.Since(last); ok {
 		t.Error("after a snapshot: claims to hold what was never there")
 	}
-	if _, ok := r.since(last + 10); !ok {
+	if _, ok := r.Since(last + 10); !ok {
 		t.Error("after a snapshot: does not know that nothing follows")
 	}
 }

@@ -1,4 +1,4 @@
-package promote
+package promise
 
 import (
 	"bytes"
@@ -12,22 +12,22 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
-func opened(t *testing.T, path string) *promiseFile {
+func opened(t *testing.T, path string) *File {
 	t.Helper()
-	p, err := openPromise(path)
+	p, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.close() }) // a second close of a file that a test has closed
+	t.Cleanup(func() { _ = p.Close() }) // a second close of a file that a test has closed
 	return p
 }
 
-func promises(t *testing.T, p *promiseFile, epochs ...registry.Epoch) {
+func promises(t *testing.T, p *File, epochs ...registry.Epoch) {
 	t.Helper()
 	for _, e := range epochs {
 		r := p.now
 		r.Promise = e
-		if err := p.save(r); err != nil {
+		if err := p.Save(r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -42,7 +42,7 @@ func TestAPromiseSurvivesTheAgent(t *testing.T) {
 	}
 	for e := registry.Epoch(1); e <= 9; e++ {
 		want := Record{File: file, Promise: e, Led: e, LedBy: "p1", Marked: e, MarkedBy: "p1", Holds: "0-1-7", Whole: "p1", Follows: e}
-		if err := p.save(want); err != nil {
+		if err := p.Save(want); err != nil {
 			t.Fatal(err)
 		}
 		again := opened(t, path)
@@ -63,7 +63,7 @@ func TestEveryPromiseFileHasANameOfItsOwn(t *testing.T) {
 func TestNothingInARecordGoesBack(t *testing.T) {
 	p := opened(t, filepath.Join(t.TempDir(), "promise"))
 	start := Record{File: p.now.File, Promise: 5, Led: 5, Marked: 5, Follows: 5}
-	if err := p.save(start); err != nil {
+	if err := p.Save(start); err != nil {
 		t.Fatal(err)
 	}
 	for _, change := range []func(*Record){
@@ -71,7 +71,7 @@ func TestNothingInARecordGoesBack(t *testing.T) {
 	} {
 		r := start
 		change(&r)
-		if err := p.save(r); !errors.Is(err, registry.ErrStale) || p.now != start {
+		if err := p.Save(r); !errors.Is(err, registry.ErrStale) || p.now != start {
 			t.Errorf("save %+v: %v, now %+v", r, err, p.now)
 		}
 	}
@@ -103,14 +103,14 @@ func TestATornWriteLeavesThePromiseBefore(t *testing.T) {
 		if err := os.WriteFile(torn, mixed, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		q, err := openPromise(torn)
+		q, err := Open(torn)
 		if err != nil {
 			t.Fatalf("cut at %d: %v", cut, err)
 		}
 		if q.now.Promise != want {
 			t.Errorf("cut at %d: promise %d, want %d", cut, q.now.Promise, want)
 		}
-		if err := q.close(); err != nil {
+		if err := q.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -133,11 +133,11 @@ func TestADamagedSlotIsNeverBelieved(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		q, err := openPromise(path)
+		q, err := Open(path)
 		if err != nil || q.now.Promise != 3 {
 			t.Fatalf("byte %d changed: %v", i, err)
 		}
-		if err := q.close(); err != nil {
+		if err := q.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,8 +160,8 @@ func TestADamagedFileIsAnErrorAndNoFreshStart(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openPromise(path); !errors.Is(err, ErrPromiseLost) {
-			t.Errorf("%s: %v, want ErrPromiseLost", name, err)
+		if _, err := Open(path); !errors.Is(err, ErrLost) {
+			t.Errorf("%s: %v, want ErrLost", name, err)
 		}
 	}
 }
@@ -223,8 +223,8 @@ func FuzzDecodeSlot(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		turn, r, err := decodeSlot(b)
 		if err != nil {
-			if !errors.Is(err, ErrPromiseLost) {
-				t.Errorf("error %v is not ErrPromiseLost", err)
+			if !errors.Is(err, ErrLost) {
+				t.Errorf("error %v is not ErrLost", err)
 			}
 			return
 		}

@@ -25,8 +25,9 @@ var picture = map[string][]string{
 	"discovery":        {},
 	"internal/simnet":  {},
 	"internal/lab":     {},
-	"raft":             {"registry", "raft/raftlog"},
+	"raft":             {"registry", "raft/raftlog", "raft/vendorlog"},
 	"raft/raftlog":     {},
+	"raft/vendorlog":   {},
 	"internal/portuse": {},
 	"dnsserver":        {"registry", "internal/portuse"},
 	"hostsgen":         {"registry"},
@@ -78,7 +79,7 @@ type vendor struct {
 // rule does not forbid.
 var vendors = []vendor{
 	{path: "github.com/hashicorp/raft", rooms: []string{"raft", "raft/raftlog", "internal/simnet"}, alias: "hraft"},
-	{path: "github.com/hashicorp/go-hclog", rooms: []string{"raft", "internal/simnet"}},
+	{path: "github.com/hashicorp/go-hclog", rooms: []string{"raft", "raft/vendorlog", "internal/simnet"}},
 	{path: "go.etcd.io/bbolt", rooms: []string{"raft/raftlog"}},
 	{path: "github.com/hashicorp/memberlist", rooms: []string{"discovery", "internal/simnet"}},
 	{path: "github.com/hashicorp/go-metrics", rooms: []string{"raft", "discovery"}},

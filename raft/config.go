@@ -10,6 +10,7 @@ import (
 
 	hraft "github.com/hashicorp/raft"
 
+	"github.com/baton-db/baton/raft/vendorlog"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -123,7 +124,7 @@ func (c Config) vendor(notify chan<- bool) *hraft.Config {
 	v.NoLegacyTelemetry = true
 	v.RestoreCommittedLogs = true // makes the vendor stage commit indexes; see store.GetCommitIndex
 	v.NotifyCh = notify
-	v.Logger = newBridge(c.Logger)
+	v.Logger = vendorlog.New(c.Logger)
 	return v
 }
 

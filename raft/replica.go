@@ -13,6 +13,7 @@ import (
 	hraft "github.com/hashicorp/raft"
 
 	"github.com/baton-db/baton/raft/raftlog"
+	"github.com/baton-db/baton/raft/vendorlog"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -125,7 +126,7 @@ func (r *Replica) openStore(wrap func(raftlog.File) raftlog.File) error {
 
 // start applies what is committed and starts the vendor.
 func (r *Replica) start() error {
-	snapshots, err := hraft.NewFileSnapshotStoreWithLogger(r.config.Dir, 2, newBridge(r.config.Logger))
+	snapshots, err := hraft.NewFileSnapshotStoreWithLogger(r.config.Dir, 2, vendorlog.New(r.config.Logger))
 	if err != nil {
 		return fmt.Errorf("open snapshots below %s: %w", r.config.Dir, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	hraft "github.com/hashicorp/raft"
 
+	"github.com/baton-db/baton/raft/vendorlog"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -60,7 +61,7 @@ func newTransport(c Config, s *streams, stalled func() bool) *transport {
 	return &transport{
 		NetworkTransport: hraft.NewNetworkTransportWithConfig(&hraft.NetworkTransportConfig{
 			Stream:                s,
-			Logger:                newBridge(c.Logger),
+			Logger:                vendorlog.New(c.Logger),
 			Timeout:               c.Timing.RPC,
 			ServerAddressProvider: addresses,
 			MaxPool:               3, // heartbeats, entries, votes

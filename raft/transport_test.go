@@ -1,12 +1,10 @@
 package raft
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -30,7 +28,7 @@ func (idle) Dial(context.Context, string) (net.Conn, error) { return nil, net.Er
 func heartbeat(term uint64) *hraft.AppendEntriesRequest {
 	return &hraft.AppendEntriesRequest{
 		RPCHeader: hraft.RPCHeader{ProtocolVersion: 3, ID: []byte("n9"), Addr: []byte("n9:1")},
-		Term:      term, Leader: []byte("n9:1"),
+		Term:      term,
 	}
 }
 
@@ -136,25 +134,6 @@ func TestTermsDoNotChangeBesideTheMainLoop(t *testing.T) {
 		}
 		c.until("the term", func() bool { return follower.Stats().Term >= term+5 })
 	})
-}
-
-func TestVendorLogsArriveInWords(t *testing.T) {
-	var out bytes.Buffer
-	b := newBridge(slog.New(slog.NewTextHandler(&out, nil))).With("peer", "n2").Named("other")
-	b.Error("failed", "servers", hclog.Fmt("%d of %d", 1, 3), "bits", hclog.Hex(255))
-	b.Error("failed", "servers", hclog.Fmt("%d of %d", 2, 3))
-	b.Warn("odd", "count", 3)
-	b.Info("detail")
-	b.StandardLogger(nil).Print("detail too")
-	got := out.String()
-	for _, want := range []string{`level=WARN msg=failed peer=n2 servers="1 of 3" bits=255`, "level=INFO msg=odd peer=n2 count=3"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("log lacks %q:\n%s", want, got)
-		}
-	}
-	if strings.Count(got, "\n") != 2 {
-		t.Errorf("want two lines, the repetition and the details are left out:\n%s", got)
-	}
 }
 
 func TestBadConfigurationsAreRefused(t *testing.T) {

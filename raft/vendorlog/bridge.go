@@ -1,4 +1,5 @@
-package raft
+// Package vendorlog writes what hashicorp/raft logs with slog.
+package vendorlog
 
 import (
 	"context"
@@ -33,7 +34,8 @@ type seen struct {
 // quiet is how long a repeated message is kept back.
 const quiet = 10 * time.Second
 
-func newBridge(l *slog.Logger) *bridge {
+// New returns a logger for the vendor.
+func New(l *slog.Logger) hclog.Logger {
 	return &bridge{log: l, name: "raft", seen: &seen{last: map[string]time.Time{}}}
 }
 

@@ -38,6 +38,10 @@ func (c *session) where(ctx context.Context) (GTIDSet, error) {
 // StopReceiver stops fetching events, also from a source that is silent or gone. What was received stays and goes on
 // being applied. On a server that follows nobody it does nothing.
 //
+// It takes milliseconds while the source lives or is dead. Of a source that is frozen: MySQL 9.7.4 takes 4 ms while the
+// receiver is still connected, and up to replica_net_timeout while it is dialing again, so that setting is better left
+// long; MariaDB 10.11.19 takes rpl_semi_sync_slave_kill_conn_timeout, 1 s at least, in both cases (measured).
+//
 // MariaDB deletes its relay log when a thread starts while neither runs, so there the applier is made sure to run before
 // the receiver stops; a server on which neither runs is left alone.
 func (s *Server) StopReceiver(ctx context.Context) error {

@@ -196,12 +196,12 @@ func (e election) cannotReplace() registry.Cause {
 		}
 	}
 	returned := e.ready(e.d.Primary) && e.view[e.d.Primary].ReadOnly && followers >= e.d.Policy.K
-	if returned || (ready >= e.d.Need() && ready >= e.d.Policy.K+1) {
+	if returned || (ready >= e.d.Need() && followers > e.d.Policy.K) {
 		return registry.Cause{}
 	}
 	return registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
-		"%d of %d ackers can be fenced, need %d, and the next primary needs %d to acknowledge; missing:%s Way out: bring one of them back, or the primary",
-		ready, len(e.d.Ackers), e.d.Need(), e.d.Policy.K, missing)}
+		"%d of %d ackers can be fenced, need %d, and of %d replicas %d must be left to acknowledge for the next primary; missing:%s Way out: bring one of them back, or the primary",
+		ready, len(e.d.Ackers), e.d.Need(), followers, e.d.Policy.K, missing)}
 }
 
 // housekeeping lets caught-up replicas acknowledge and keeps the rotation of replicas.

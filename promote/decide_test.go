@@ -84,6 +84,8 @@ func TestAReignIsNotEndedBeforeItsReplacementCanBeHad(t *testing.T) {
 		{"one of two ackers has a gap in its memory", dead(3).amnesiac("db3"), "waiting AckersMissing"},
 		{"k = 2 of 4: one acker may be missing", dead(5).k(2).unheard("db5", time.Second), "revoke 2 PrimaryGone"},
 		{"k = 2 of 4: two may not", dead(5).k(2).unheard("db5", time.Second).amnesiac("db4"), "waiting AckersMissing"},
+		{"the only acker can be fenced, and another replica acknowledges next", dead(3).with(func(d *registry.Database) { d.Ackers = d.Ackers[:1] }), "revoke 2 PrimaryGone"},
+		{"the only acker can be fenced, but nobody else is there", dead(3).with(func(d *registry.Database) { d.Ackers = d.Ackers[:1] }).never("db3"), "waiting AckersMissing"},
 		{"nobody would be left to acknowledge", dead(2), "waiting AckersMissing"},
 		{"the primary is back, and one replica can acknowledge", restarted(3).unheard("db3", time.Second), "revoke 2 PrimaryRestarted"},
 		{"the primary is back after a power cut: nobody remembers", restarted(3).amnesiac("db2", "db3"), "revoke 2 PrimaryRestarted"},

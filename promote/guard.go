@@ -69,6 +69,7 @@ type Guard struct {
 	feed     Feed
 	file     *promise.File
 	log      *slog.Logger
+	last     Step // that Run looked at
 
 	mu   sync.Mutex
 	done done
@@ -170,7 +171,10 @@ func (g *Guard) Run(ctx context.Context) error {
 // once does one step and returns how long to rest before the next look, unless something changes; 0: look at once.
 func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
 	step := Next(d, g.cfg.Instance, g.local())
-	g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: %s", step.Verb, step.Why) })
+	if step != g.last { // what is tried again goes on telling how far it got
+		g.last = step
+		g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: %s", step.Verb, step.Why) })
+	}
 	if step.Verb == Wait {
 		return 500 * time.Millisecond
 	}

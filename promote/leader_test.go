@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,13 @@ func kindOf(c registry.Command) string {
 	return outcome(Decision{Command: c})
 }
 
+// happens changes what the members report from now on.
+func (l *ledger) happens(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+}
+
 func (l *ledger) lines() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,13 +65,14 @@ func (l *ledger) lines() []string {
 
 // leading runs a leader over s, whose reports are sent again every 100 ms as they stand in s. It returns in the bubble's
 // time; whatever the test changes in s it changes while the bubble is idle.
-func leading(t *testing.T, s *scene, play func(t *testing.T, l *ledger, probes *int)) {
+func leading(t *testing.T, s *scene, play func(t *testing.T, l *ledger, probes *atomic.Int64)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := &ledger{feed: registry.NewFeed(decoded(t, s.d))}
-		board, probes := health.NewBoard(), 0
+		board := health.NewBoard()
+		var probes atomic.Int64
 		leader := &Leader{Feed: l.feed, Board: board, Proposer: l, Rules: s.rules, Logger: slog.New(slog.DiscardHandler),
-			Probe: func(context.Context, string) health.Probe { probes++; return health.ProbeDead }}
+			Probe: func(context.Context, string) health.Probe { probes.Add(1); return health.ProbeDead }}
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() {
@@ -73,11 +82,13 @@ func leading(t *testing.T, s *scene, play func(t *testing.T, l *ledger, probes *
 		})
 		all.Go(func() {
 			for seq := uint64(1); ctx.Err() == nil; seq++ {
+				l.mu.Lock()
 				for id, h := range s.view {
 					r := h.Report
 					r.Database, r.Instance, r.Boot, r.Seq = s.d.Name, id, "b", seq
 					board.Receive(r)
 				}
+				l.mu.Unlock()
 				select {
 				case <-ctx.Done():
 				case <-time.After(100 * time.Millisecond):
@@ -105,10 +116,10 @@ func want(t *testing.T, l *ledger, lines ...string) {
 
 func TestALeaderRevokesTheReignOfADeadPrimary(t *testing.T) {
 	s := group(3)
-	leading(t, s, func(t *testing.T, l *ledger, _ *int) {
+	leading(t, s, func(t *testing.T, l *ledger, _ *atomic.Int64) {
 		pass(2 * time.Second)
 		want(t, l)
-		s.process("db1", gone)
+		l.happens(func() { s.process("db1", gone) })
 		pass(150 * time.Millisecond)
 		want(t, l, "revoke 2 PrimaryGone")
 	})
@@ -116,16 +127,16 @@ func TestALeaderRevokesTheReignOfADeadPrimary(t *testing.T) {
 
 func TestARefusalIsRecordedAfterItLastedAndTakenBack(t *testing.T) {
 	s := group(3).with(func(d *registry.Database) { d.Policy.Paused = true })
-	leading(t, s, func(t *testing.T, l *ledger, _ *int) {
+	leading(t, s, func(t *testing.T, l *ledger, _ *atomic.Int64) {
 		pass(time.Second)
-		s.process("db1", gone)
+		l.happens(func() { s.process("db1", gone) })
 		pass(400 * time.Millisecond)
 		want(t, l)
 		pass(400 * time.Millisecond)
 		want(t, l, "refuse Paused")
 		pass(5 * time.Second)
 		want(t, l, "refuse Paused")
-		s.process("db1", health.ProcessRunning)
+		l.happens(func() { s.process("db1", health.ProcessRunning) })
 		pass(time.Second)
 		want(t, l, "refuse Paused", "refuse ")
 		if d, _ := l.feed.State().Database("orders"); !d.Refusal.Zero() {
@@ -136,11 +147,11 @@ func TestARefusalIsRecordedAfterItLastedAndTakenBack(t *testing.T) {
 
 func TestALackOfAMomentIsNotRecorded(t *testing.T) {
 	s := group(3).with(func(d *registry.Database) { d.Policy.Paused = true })
-	leading(t, s, func(t *testing.T, l *ledger, _ *int) {
+	leading(t, s, func(t *testing.T, l *ledger, _ *atomic.Int64) {
 		pass(time.Second)
-		s.process("db1", gone)
+		l.happens(func() { s.process("db1", gone) })
 		pass(300 * time.Millisecond)
-		s.process("db1", health.ProcessRunning)
+		l.happens(func() { s.process("db1", health.ProcessRunning) })
 		pass(2 * time.Second)
 		want(t, l)
 	})
@@ -149,7 +160,7 @@ func TestALackOfAMomentIsNotRecorded(t *testing.T) {
 // Between the look and the commit somebody else has ended the reign.
 func TestAStaleDecisionDoesNoHarm(t *testing.T) {
 	s := group(3)
-	leading(t, s, func(t *testing.T, l *ledger, _ *int) {
+	leading(t, s, func(t *testing.T, l *ledger, _ *atomic.Int64) {
 		pass(time.Second)
 		l.mu.Lock()
 		l.late = func() {
@@ -162,7 +173,7 @@ func TestAStaleDecisionDoesNoHarm(t *testing.T) {
 			l.feed.Publish(next.WithIndex(9))
 		}
 		l.mu.Unlock()
-		s.process("db1", gone)
+		l.happens(func() { s.process("db1", gone) })
 		pass(150 * time.Millisecond)
 		lines := l.lines()
 		if len(lines) == 0 || lines[0] == "revoke 2 PrimaryGone" {
@@ -177,17 +188,16 @@ func TestAStaleDecisionDoesNoHarm(t *testing.T) {
 
 func TestAProbeIsMadeOnlyOfASilentPrimary(t *testing.T) {
 	s := group(3)
-	leading(t, s, func(t *testing.T, l *ledger, probes *int) {
+	leading(t, s, func(t *testing.T, l *ledger, probes *atomic.Int64) {
 		pass(500 * time.Millisecond) // a new leader may probe before it has heard anybody
-		first := *probes
+		first := probes.Load()
 		pass(3 * time.Second)
-		if *probes != first {
-			t.Fatalf("%d probes of a primary that is heard", *probes-first)
+		if probes.Load() != first {
+			t.Fatalf("%d probes of a primary that is heard", probes.Load()-first)
 		}
-		s.deaf("db2", "db3")
-		s.never("db1")
+		l.happens(func() { s.deaf("db2", "db3").never("db1") })
 		pass(2 * time.Second)
-		if n := *probes - first; n == 0 || n > 11 {
+		if n := probes.Load() - first; n == 0 || n > 11 {
 			t.Errorf("%d probes in 2 s", n)
 		}
 		want(t, l, "revoke 2 PrimarySilent")

@@ -364,6 +364,9 @@ func simDir(t testing.TB) string {
 
 func TestSimulatedSchedulesKeepTheGuarantees(t *testing.T) {
 	first, n := uint64(1), uint64(300)
+	if testing.Short() {
+		n = 40
+	}
 	if text := os.Getenv("PROMOTE_SIM_SEED"); text != "" {
 		if _, err := fmt.Sscan(text, &first); err != nil {
 			t.Fatal(err)

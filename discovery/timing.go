@@ -62,7 +62,7 @@ func LAN() Timing {
 		GossipInterval: 20 * time.Millisecond,
 		GossipNodes:    3,
 		// Receivers are drawn by lot, and what a suspect says for itself must not miss anyone: who misses it takes the
-		// suspect for failed until the next full exchange. With 8 members, the library's 4 lets one of them miss one item of
+		// suspect for failed until the next full exchange. By calculation, with 8 members the library's 4 lets one of them miss one item of
 		// news in a hundred, 8 one in 10,000, 12 one in a million. Packets of news are sent only while there is news.
 		RetransmitMult: 12,
 		// A failed member that hears news of itself objects and is back at once. Only while there is news, though: a member

@@ -63,9 +63,9 @@ func Open(cfg Config, tr Transport) (*Gossip, error) {
 
 // explainOpen recognises a port in use by its text, since memberlist does not wrap the cause.
 func explainOpen(cfg Config, err error) error {
-	if _, port, splitErr := net.SplitHostPort(cfg.Bind); splitErr == nil && strings.Contains(err.Error(), "address already in use") {
+	if host, port, splitErr := net.SplitHostPort(cfg.Bind); splitErr == nil && strings.Contains(err.Error(), "address already in use") {
 		return fmt.Errorf("gossip: port %s of %s is in use (it is needed for both TCP and UDP); is baton running already? ss -lntup shows by whom: %w",
-			port, cfg.Bind, err)
+			port, host, err)
 	}
 	return fmt.Errorf("gossip: listen on %s: %w", cfg.Bind, err)
 }

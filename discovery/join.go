@@ -51,26 +51,41 @@ func (g *Gossip) Join(ctx context.Context, addrs []string) (int, error) {
 	return joined, errors.Join(errs...)
 }
 
-func (g *Gossip) joinOne(ctx context.Context, addr string) (int, error) {
+func (g *Gossip) joinOne(ctx context.Context, addr string) (joined int, err error) {
 	targets, err := resolve(ctx, addr)
 	if err != nil {
 		return 0, err
 	}
-	var texts []string
+	var errs []error
 	for _, t := range targets {
-		texts = append(texts, t.String())
+		if err := ctx.Err(); err != nil {
+			return joined, err
+		}
+		n, err := g.list.Join([]string{t.String()})
+		joined += n
+		if err != nil {
+			errs = append(errs, explainJoin(g.cfg.Cluster, err))
+		}
 	}
-	if err := ctx.Err(); err != nil {
-		return 0, err
+	return joined, errors.Join(errs...)
+}
+
+// explainJoin says what the two mistakes look like that people make, a wrong key and a wrong cluster, of which the second
+// is answered by silence. memberlist hands on texts only, so texts are what there is to look at.
+func explainJoin(cluster string, err error) error {
+	if one := errors.Unwrap(err); one != nil {
+		err = one // the first of memberlist's list, which has one, without its bullets
 	}
-	n, err := g.list.Join(texts)
-	if err != nil && strings.Contains(err.Error(), "EOF") {
-		err = fmt.Errorf("it hung up without an answer; does it belong to cluster %s? %w", g.cfg.Cluster, err)
+	text := err.Error()
+	if strings.Contains(text, "decrypt") {
+		return fmt.Errorf("it has another gossip key: %w", err)
 	}
-	if err != nil && strings.Contains(err.Error(), "decrypt") {
-		err = fmt.Errorf("it has another gossip key: %w", err)
+	for _, hangup := range []string{"EOF", "broken pipe", "connection reset"} {
+		if strings.Contains(text, hangup) {
+			return fmt.Errorf("it hung up without an answer; does it belong to cluster %s? %w", cluster, err)
+		}
 	}
-	return n, err
+	return err
 }
 
 // resolve looks addr up. memberlist would do so too, but without a limit of time, and by asking for ANY over TCP first.

@@ -38,12 +38,12 @@ type Timing struct {
 // What keeps this from accusing the living: a member frozen for 300 ms has, at worst, been suspected 50 ms after it froze,
 // and then has 100 ms left to object, five rounds of gossip. With more members suspicion is longer, and so is the time to
 // object. A longer freeze is reported as a failure, and then as a return. Measured in simulated time under 5 % loss, false
-// reports after freezes of 300 ms: none after 6,000 freezes each with 3, 5 and 8 members; none after 60 with 50 members and
-// none after 180 with 200 members.
+// reports after freezes of 300 ms: none after 6,000 freezes each with 3, 5 and 8 members, none after 60 each with 50 and with
+// 200 members.
 func LAN() Timing {
 	return Timing{
 		// The wait for the first probe has a long tail, seven of these in one case of a thousand, which is why it is short
-		// and suspicion has many of it. It costs about 0.7 % of a core.
+		// and suspicion has many of it. It costs half a percent of a core.
 		ProbeInterval: 50 * time.Millisecond,
 		// Far above a LAN's round trip, and less than half the interval: a member asked to probe in one's stead waits as
 		// long again before it says that it got no answer, and if that came after the interval, the asking node would
@@ -62,7 +62,7 @@ func LAN() Timing {
 		GossipInterval: 20 * time.Millisecond,
 		GossipNodes:    3,
 		// Receivers are drawn by lot, and what a suspect says for itself must not miss anyone: who misses it takes the
-		// suspect for failed until the next full exchange. With 8 members, the library's 4 lets one of them miss one item of
+		// suspect for failed until the next full exchange. By calculation, with 8 members the library's 4 lets one of them miss one item of
 		// news in a hundred, 8 one in 10,000, 12 one in a million. Packets of news are sent only while there is news.
 		RetransmitMult: 12,
 		// A failed member that hears news of itself objects and is back at once. Only while there is news, though: a member

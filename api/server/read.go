@@ -69,6 +69,12 @@ func (s *Server) status(c *call) (any, error) {
 		if d.Heard < d.Members {
 			worse(api.Degraded, "%s: %d of %d members are heard", d.Name, d.Heard, d.Members)
 		}
+		full, _ := st.Database(d.Name) // it is in the summary
+		for _, m := range full.Members {
+			if !m.OutOf.Zero() {
+				worse(api.Degraded, "%s: not read from: %s", d.Name, m.OutOf)
+			}
+		}
 		if d.Durability != registry.Lossless {
 			worse(api.Degraded, "%s: durability is %s", d.Name, d.Durability)
 		}

@@ -1,0 +1,35 @@
+package server_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/identity"
+	"github.com/baton-db/baton/registry"
+)
+
+// A replica that is heard and does not follow is not healthy, though its database can be written to.
+func TestAReplicaThatIsNotReadFromDegradesTheVerdict(t *testing.T) {
+	r := start(t, nil, "s1")
+	r.reign()
+	for _, id := range []registry.InstanceID{"db1", "db2", "db3"} {
+		r.node("s1").Receive(report(id, 1))
+	}
+	c := r.client(r.as(identity.RoleOperator, "alice"), "s1")
+	look := func() api.Status {
+		st, err := c.Status(t.Context(), api.Current)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	if st := look(); st.Verdict != api.Healthy {
+		t.Fatalf("%s: %q", st.Verdict, st.Reasons)
+	}
+	r.must(&registry.SetRotation{Database: "orders", Instance: "db2", OutOf: registry.Cause{Code: "ReplicaBroken", Detail: "db2 does not follow the primary"}})
+	want := "orders: not read from: ReplicaBroken: db2 does not follow the primary"
+	if st := look(); st.Verdict != api.Degraded || !slices.Contains(st.Reasons, want) {
+		t.Errorf("%s: %q", st.Verdict, st.Reasons)
+	}
+}

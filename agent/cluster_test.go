@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait; nothing is measured against it.
-const patience = 90 * time.Second
+const patience = time.Minute
 
 // errNothing is returned while there is nothing to see yet.
 var errNothing = errors.New("nothing yet")

@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait; nothing is measured against it.
-const patience = 90 * time.Second
+const patience = time.Minute
 
 // errNothing is returned while there is nothing to see yet.
 var errNothing = errors.New("nothing yet")
@@ -333,26 +333,32 @@ func (c *cluster) open(t *testing.T, id registry.InstanceID) *sql.DB {
 	return db
 }
 
-// follow keeps a copy of the state by the stream of the servers that are given, until the test ends.
-func (c *cluster) follow(t *testing.T, addrs ...string) *api.Follower {
+// client asks only the servers that are given, as an operator.
+func (c *cluster) client(t *testing.T, addrs ...string) *api.Client {
 	t.Helper()
 	id, err := identity.Load(filepath.Join(c.Dir, "operator"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	transport := api.NewTransport(api.TransportConfig{TLS: func() *tls.Config { return id.ClientTLS("", identity.ALPNHTTP2) }})
+	t.Cleanup(transport.Close)
 	client, err := api.NewClient(api.ClientConfig{Addrs: api.Static(addrs...), Transport: transport, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := api.NewFollower(client, "demo")
+	return client
+}
+
+// follow keeps a copy of the state by the stream of the servers that are given, until the test ends.
+func (c *cluster) follow(t *testing.T, addrs ...string) *api.Follower {
+	t.Helper()
+	f := api.NewFollower(c.client(t, addrs...), "demo")
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { _ = f.Run(ctx) }) // it returns nil
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()
-		transport.Close()
 	})
 	return f
 }

@@ -153,16 +153,18 @@ func TestAServerWithTransactionsOfItsOwnIsKeptOut(t *testing.T) {
 		c.stopLoad() // what it has acknowledged is compared at the end
 		d := c.whole(t)
 		old := d.Primary
+		for _, n := range c.Nodes {
+			c.kill(t, n) // nobody starts the receivers again
+		}
 		for _, id := range d.Ackers {
-			c.kill(t, c.Node(string(id))) // nobody starts the receiver again
 			c.sql(t, id, map[lab.Family]string{lab.MariaDB: "STOP REPLICA IO_THREAD", lab.MySQL: "STOP REPLICA IO_THREAD"}[family])
 		}
 		c.writeUnacknowledged(t, old)
 		if err := c.server(t, old).Kill(); err != nil {
 			t.Fatal(err)
 		}
-		for _, id := range d.Ackers {
-			c.start(t, c.Node(string(id)))
+		for _, n := range c.Nodes {
+			c.start(t, n)
 		}
 		c.await(t, "served by another", func(v api.DatabaseView) bool {
 			return v.Database.Phase == registry.Serving && v.Database.Epoch > d.Epoch && v.Database.Primary != old

@@ -23,7 +23,7 @@ func (j *journal) say(what string) {
 	j.said = append(j.said, what)
 }
 
-// lasting is a part that runs until it is stopped and then takes its time.
+// lasting is a part, in a bubble, that runs until it is stopped and then takes its time.
 func (j *journal) lasting(name string, takes time.Duration, err error) part {
 	return part{name, func(ctx context.Context) error {
 		j.say("+" + name)

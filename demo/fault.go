@@ -48,23 +48,20 @@ func (f Failure) Outage() time.Duration {
 func (r *Rig) Serving(ctx context.Context, followers int) (*registry.Database, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	last := errors.New("nobody answered")
 	for {
 		if err := r.Ended(); err != nil {
 			return nil, err
 		}
 		v, err := r.Client.Database(ctx, databaseName, api.Stale)
-		switch {
-		case err != nil:
-			last = err
-		case ready(v, followers):
+		if err == nil && ready(v, followers) {
 			return v.Database, nil
-		default:
-			last = errors.New(describe(v))
+		}
+		if err == nil {
+			err = errors.New(describe(v))
 		}
 		rest(ctx, 20*time.Millisecond)
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("the database is not served: %w", last)
+			return nil, fmt.Errorf("the database is not served: %w", err)
 		}
 	}
 }

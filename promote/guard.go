@@ -84,7 +84,6 @@ type done struct {
 	follows  string // server process for which report.Follows and report.CaughtUp hold
 	target   mysqld.GTIDSet
 	seen     mysqld.GTIDSet // the newest position of a process while it reigned
-	retryAt  time.Time
 }
 
 // NewGuard opens the promise file. promise.ErrLost means that it is damaged: nothing may be acknowledged by this server

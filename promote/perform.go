@@ -356,11 +356,8 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 	if err != nil {
 		return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
 	}
-	// Received counts: it would be applied. What the primary originated itself may still wait there for an acknowledgement.
-	if extra := own.Status.Position().Minus(theirs).Without(s.Source.SourceKey()); !extra.IsEmpty() {
-		g.note(func(r *health.Guard) { r.Diverged = extra.String() })
-		return fmt.Errorf("%s %w: %s has not %s. It is kept out. Way out: save what they changed, then give this server a fresh copy of %s",
-			g.cfg.Instance, ErrDiverged, s.Source.ID, extra, s.Source.ID)
+	if err := g.checkDiverged(own, theirs, s.Source); err != nil {
+		return err
 	}
 	g.note(func(r *health.Guard) { r.Diverged = "" })
 	if err := g.server.Follow(ctx, src); err != nil {
@@ -385,6 +382,18 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 	})
 }
 
+// checkDiverged returns ErrDiverged when own has what theirs, read later, lacks. Received counts: it would be applied.
+// What the source originated itself may still wait there for an acknowledgement.
+func (g *Guard) checkDiverged(own health.Observation, theirs mysqld.GTIDSet, source registry.Member) error {
+	extra := own.Status.Position().Minus(theirs).Without(source.SourceKey())
+	if own.Err != nil || extra.IsEmpty() {
+		return nil
+	}
+	g.note(func(r *health.Guard) { r.Diverged = extra.String() })
+	return fmt.Errorf("%s %w: %s has not %s. It is kept out. Way out: save what they changed, then give this server a fresh copy of %s",
+		g.cfg.Instance, ErrDiverged, source.ID, extra, source.ID)
+}
+
 // measure sees whether the target has arrived.
 func (g *Guard) measure(ctx context.Context, s Step) error {
 	o := g.refresh(ctx)
@@ -399,6 +408,9 @@ func (g *Guard) measure(ctx context.Context, s Step) error {
 		}
 		if target, err = g.server.SourcePosition(ctx, src); err != nil {
 			return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
+		}
+		if err := g.checkDiverged(o, target, s.Source); err != nil {
+			return err // somebody has written here while nobody looked
 		}
 		g.mu.Lock()
 		g.done.target, g.done.follows = target, o.Incarnation

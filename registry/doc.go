@@ -6,17 +6,15 @@
 //
 // # The life of a database
 //
-//	forming --Revoke--> fencing --Elect--> promoting --Establish--> serving --Revoke--> fencing ...
-//	                                                                   \------Revoke(To)--> closing --Elect--> promoting
-//	                                                                                          \--Escalate--> fencing
-//	promoting --Revoke--> fencing          (the winner itself failed; what Elect settled is kept)
+//		forming --Revoke--> fencing --Elect--> promoting --Establish--> serving --Revoke--> fencing ...
+//		                                                                   \------Revoke(To)--> closing --Elect--> promoting
+//		                                                                                          \--Escalate--> fencing
+//		promoting --Revoke--> fencing          (the winner itself failed; what Elect settled is kept)
 //
-// The phases:
-//
-//   - serving(e): Primary acknowledges writes once K of Ackers have them. The name is published.
-//   - closing(e+1): a planned hand-over: the former primary closes itself; its ackers go on receiving until it has.
-//   - fencing(e+1): the ackers of the last established reign durably stop listening to the former primary.
-//   - promoting(e+1): Primary (the winner) reaches Base and has its epoch marker acknowledged by NextK of NextAckers.
+//	  - serving(e): Primary acknowledges writes once K of Ackers have them. The name is published.
+//	  - closing(e+1): a planned hand-over: the former primary closes itself; its ackers go on receiving until it has.
+//	  - fencing(e+1): the ackers of the last established reign durably stop listening to the former primary.
+//	  - promoting(e+1): Primary (the winner) reaches Base and has its epoch marker acknowledged by NextK of NextAckers.
 //
 // A command that does not fit the phase and epoch it was made for is refused with ErrStale and changes nothing: that is
 // how a leader which paused and came back can do no harm (G4, G5).
@@ -25,9 +23,7 @@
 //
 // Apply checks the arithmetic of exclusion again, whoever computed it: Elect needs proof, either fenced ackers >= |A|-K+1,
 // or the former primary closed at a known position, or a base that an earlier Elect of the same interregnum has settled
-// (G1, G2). Epochs only grow (G6). check_test.go holds these as properties over any order of commands.
-//
-// # Encoding
+// (G1, G2). Epochs only grow (G6).
 //
 // A command is one version byte, a two-byte kind and JSON with no unknown fields; a state is a version byte and JSON.
 // Unknown versions, kinds and fields are errors, never skipped. testdata holds golden bytes.

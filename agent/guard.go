@@ -19,8 +19,12 @@ import (
 // reportEvery is the longest pause between two reports; every notable change is reported at once.
 const reportEvery = 100 * time.Millisecond
 
-// preflightEvery is the pause between two looks at the settings that lossless durability rests on.
-const preflightEvery = 10 * time.Second
+// preflightEvery is the pause between two looks at the settings that lossless durability rests on, and preflightSoon that
+// after a look that found something fatal or could not be taken: somebody waits for the next.
+const (
+	preflightEvery = 10 * time.Second
+	preflightSoon  = time.Second
+)
 
 // keeper looks after the database server of this node: it observes, obeys and reports.
 type keeper struct {
@@ -82,8 +86,11 @@ func (k *keeper) parts() []part {
 func (k *keeper) report(ctx context.Context) error {
 	ticker := time.NewTicker(reportEvery)
 	defer ticker.Stop()
+	silent := false
 	for {
-		k.send(k.compose())
+		r := k.compose()
+		k.send(r)
+		silent = k.noteSilence(r, silent)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -91,6 +98,17 @@ func (k *keeper) report(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// noteSilence says once that the server does not answer, and once that it does again.
+func (k *keeper) noteSilence(r health.Report, silent bool) bool {
+	switch {
+	case !silent && r.ServerError != "":
+		k.log.Warn("the database server does not answer: trying on", "instance", k.cfg.Instance, "err", r.ServerError)
+	case silent && r.ServerError == "":
+		k.log.Info("the database server answers", "instance", k.cfg.Instance, "process", r.Process)
+	}
+	return r.ServerError != ""
 }
 
 // compose is called by report only: it counts.
@@ -122,34 +140,39 @@ func (k *keeper) member() registry.Member {
 
 // preflight looks at the settings now and then, and says once what is wrong and how to mend it.
 func (k *keeper) preflight(ctx context.Context) error {
-	ticker := time.NewTicker(preflightEvery)
-	defer ticker.Stop()
 	said := map[string]bool{}
 	for {
-		k.lookAtSettings(ctx, said)
+		timer := time.NewTimer(k.lookAtSettings(ctx, said))
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return nil
-		case <-ticker.C:
+		case <-timer.C:
 		}
 	}
 }
 
-func (k *keeper) lookAtSettings(ctx context.Context, said map[string]bool) {
+// lookAtSettings returns when to look again.
+func (k *keeper) lookAtSettings(ctx context.Context, said map[string]bool) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	found, err := k.server.Preflight(ctx)
 	if err != nil {
 		k.log.Debug("preflight", "err", err)
-		return
+		return preflightSoon
 	}
+	again := preflightEvery
 	all := make([]health.Finding, 0, len(found))
 	for _, f := range found {
 		all = append(all, health.Finding{Code: f.Code, Setting: f.Setting, Have: f.Have, Want: f.Want, Why: f.Why, Fix: f.Fix, Fatal: f.Fatal})
+		if f.Fatal {
+			again = preflightSoon
+		}
 		if key := f.Setting + "=" + f.Have; !said[key] {
 			said[key] = true
 			k.log.Warn("setting of the database server", "code", f.Code, "setting", f.Setting, "have", f.Have, "want", f.Want, "why", f.Why, "fix", f.Fix)
 		}
 	}
 	k.findings.Store(&all)
+	return again
 }

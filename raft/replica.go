@@ -39,6 +39,7 @@ var ErrClosed = errors.New("replica is closed")
 // goroutine.
 type Replica struct {
 	config    Config
+	opened    time.Time
 	store     *raftlog.Store
 	machine   *machine
 	feed      *registry.Feed
@@ -80,7 +81,7 @@ func open(c Config, stream StreamLayer, wrap func(raftlog.File) raftlog.File) (*
 		return nil, errors.Join(err, stream.Close())
 	}
 	r := &Replica{
-		config: c, feed: registry.NewFeed(registry.New(c.Cluster)), streams: newStreams(stream, c.Advertise),
+		config: c, opened: time.Now(), feed: registry.NewFeed(registry.New(c.Cluster)), streams: newStreams(stream, c.Advertise),
 		notify: make(chan bool, 8), observed: make(chan hraft.Observation, 64),
 		fatal: make(chan error, 1), broken: make(chan struct{}), stop: make(chan struct{}), changed: make(chan struct{}),
 	}
@@ -335,7 +336,7 @@ type Stats struct {
 	AppliedIndex uint64
 	FirstIndex   uint64 // of the log; what is before is in a snapshot
 	LogBytes     int64  // on disk
-	// SinceContact is how long ago the leader was heard; 0 on the leader.
+	// SinceContact is how long ago the leader was heard, or since Open when none was; 0 on the leader.
 	SinceContact time.Duration
 	// Stalled is how long the append to the own disk that is under way has taken.
 	Stalled time.Duration
@@ -349,7 +350,11 @@ func (r *Replica) Stats() Stats {
 		CommitIndex: r.raft.CommitIndex(), AppliedIndex: r.raft.AppliedIndex(), FirstIndex: first,
 		LogBytes: r.store.Size(), Stalled: r.store.Stalled(),
 	}
-	if last := r.raft.LastContact(); s.Role != hraft.Leader.String() && !last.IsZero() {
+	if s.Role != hraft.Leader.String() {
+		last := r.raft.LastContact()
+		if last.IsZero() {
+			last = r.opened // what it has on disk may be much older: nobody can say
+		}
 		s.SinceContact = time.Since(last)
 	}
 	return s

@@ -104,6 +104,10 @@ func TestARestartedServerAnswersBeforeItHearsAnybody(t *testing.T) {
 					if got := encoded(t, r.State()); got != want {
 						t.Errorf("%s starts with %s, want %s", s.ID, got, want)
 					}
+					time.Sleep(11 * time.Second)
+					if since := r.Stats().SinceContact; since < 10*time.Second {
+						t.Errorf("%s has heard nobody and says that it heard a leader %s ago", s.ID, since)
+					}
 					if len(r.Peers()) != 3 {
 						t.Errorf("%s starts with peers %v", s.ID, r.Peers())
 					}

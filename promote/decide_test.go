@@ -235,8 +235,9 @@ func TestAWinnerIsEstablishedOrReplaced(t *testing.T) {
 		{"it does not answer", group(4).promoting().unreachable("db2", 1600), "revoke 3 WinnerLost"},
 		{"its agent fell silent", group(4).promoting().unheard("db2", 2*time.Second), "revoke 3 WinnerLost"},
 		{"its agent is quiet", group(4).promoting().unheard("db2", time.Second), "nothing"},
-		{"it takes too long, but is there to acknowledge for another", group(3).promoting().inPhase(8 * time.Second), "revoke 3 WinnerLost"},
-		{"it takes too long, and nobody else is there", group(3).promoting().unheard("db3", time.Second).inPhase(8 * time.Second), "waiting AckersMissing"},
+		{"it takes too long, but is there to acknowledge for another", group(3).promoting().inPhase(31 * time.Second), "revoke 3 WinnerLost"},
+		{"a backlog takes its time", group(3).promoting().inPhase(29 * time.Second), "nothing"},
+		{"it takes too long, and nobody else is there", group(3).promoting().unheard("db3", time.Second).inPhase(31 * time.Second), "waiting AckersMissing"},
 	})
 }
 

@@ -1,6 +1,7 @@
 package promote
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
@@ -113,7 +114,7 @@ func (p *promiseFile) load() error {
 		if _, err := p.file.ReadAt(b, int64(slot*slotSize)); err != nil {
 			return fmt.Errorf("read slot %d: %w", slot, err)
 		}
-		if isBlank(b) {
+		if bytes.Count(b, []byte{0}) == slotSize {
 			unused = unused || slot == 0 // the second record goes there: at most the first, which promises nothing, was begun
 			continue
 		}
@@ -189,13 +190,4 @@ func decodeSlot(b []byte) (uint64, Record, error) {
 func slotSum(b []byte, n int) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	return crc32.Update(crc32.Checksum(b[8:20], table), table, b[24:24+n])
-}
-
-func isBlank(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
 }

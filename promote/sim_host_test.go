@@ -26,7 +26,6 @@ type host struct {
 	boot   int
 	seq    uint64
 	view   int // index of the state that this agent has seen
-	seen   int // newest view of this agent's life
 	deaf   bool
 	doing  *doing
 	kept   registry.Epoch // highest promise ever made

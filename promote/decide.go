@@ -200,7 +200,7 @@ func (e election) cannotReplace() registry.Cause {
 		return registry.Cause{}
 	}
 	return registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
-		"%d of %d ackers can be fenced, need %d, and of %d replicas %d must be left to acknowledge for the next primary; missing:%s Way out: bring one of them back, or the primary",
+		"%d of %d ackers can be fenced, need %d, and %d replicas are ready, need a winner and %d to acknowledge for it; missing:%s Way out: bring one of them back, or the primary",
 		ready, len(e.d.Ackers), e.d.Need(), followers, e.d.Policy.K, missing)}
 }
 

@@ -108,7 +108,8 @@ func (e election) fencing() Decision {
 	if !ok {
 		return e.patient(e.noCandidate(voters, base))
 	}
-	return e.elect(voters, best, base, verdict{proof, Elected, e.why(voters, best)})
+	return e.elect(voters, best, base, verdict{proof, Elected, fmt.Sprintf(
+		"%s holds everything the %d fenced members received and has applied %d transactions", best.member.ID, len(voters), best.executed)})
 }
 
 // waitsForReturned gives a former primary that runs again a moment to say where it stands.
@@ -240,7 +241,7 @@ func (e election) best(voters []voter, base mysqld.GTIDSet) (voter, bool) {
 	if len(able) == 0 {
 		return voter{}, false
 	}
-	leaves := map[registry.InstanceID]int{}
+	leaves, wanted := map[registry.InstanceID]int{}, map[registry.InstanceID]int{e.d.To: 1}
 	for _, w := range able {
 		for _, other := range voters {
 			if !w.position.Contains(other.position.Minus(other.errant)) {
@@ -249,15 +250,9 @@ func (e election) best(voters []voter, base mysqld.GTIDSet) (voter, bool) {
 		}
 	}
 	return slices.MinFunc(able, func(a, b voter) int {
-		wanted := func(w voter) int {
-			if w.member.ID == e.d.To {
-				return 0
-			}
-			return 1
-		}
 		return cmp.Or(
 			cmp.Compare(leaves[a.member.ID], leaves[b.member.ID]),
-			cmp.Compare(wanted(a), wanted(b)),
+			cmp.Compare(wanted[b.member.ID], wanted[a.member.ID]),
 			cmp.Compare(a.member.Preference.Rank(), b.member.Preference.Rank()),
 			cmp.Compare(b.executed, a.executed),
 			cmp.Compare(a.member.ID, b.member.ID))
@@ -359,9 +354,4 @@ func (e election) noCandidate(voters []voter, base mysqld.GTIDSet) registry.Caus
 		}
 	}
 	return registry.Cause{Code: code, Detail: "nobody may win:" + detail + " Way out: bring back a member that holds everything, or choose by hand which transactions to keep"}
-}
-
-// why says in one line what spoke for the winner.
-func (e election) why(voters []voter, best voter) string {
-	return fmt.Sprintf("%s holds everything the %d fenced members received and has applied %d transactions", best.member.ID, len(voters), best.executed)
 }

@@ -236,6 +236,7 @@ func TestAWinnerIsEstablishedOrReplaced(t *testing.T) {
 		{"its agent fell silent", group(4).promoting().unheard("db2", 2*time.Second), "revoke 3 WinnerLost"},
 		{"its agent is quiet", group(4).promoting().unheard("db2", time.Second), "nothing"},
 		{"it takes too long, but is there to acknowledge for another", group(3).promoting().inPhase(31 * time.Second), "revoke 3 WinnerLost"},
+		{"a backlog takes its time", group(3).promoting().inPhase(29 * time.Second), "nothing"},
 		{"it takes too long, and nobody else is there", group(3).promoting().unheard("db3", time.Second).inPhase(31 * time.Second), "waiting AckersMissing"},
 	})
 }

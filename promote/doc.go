@@ -17,24 +17,17 @@
 // completed a transaction, so the union of their positions holds everything that was acknowledged (G2). The winner
 // reaches that union, has a marker row acknowledged by K ackers of its own while it is still closed, and opens only
 // after Establish is committed: what it serves cannot disappear again.
+// What a former primary answers after Establish, the winner has: the acknowledgement was on its way when its acker was fenced.
 //
-// What a former primary answers after Establish was on its way before: an acknowledgement that an acker had sent when it was
-// fenced. The transaction is in that acker's position, so the winner has it.
+// Three things may be forgotten, and each is told apart from having nothing to remember. A restarted acker is amnesiac until
+// it has what its source had when it connected: it can be fenced, win and acknowledge, but proves nothing. A restarted former
+// primary has all that it acknowledged, if Record.Holds and the base of its reign prove that its disk is the one on which it
+// reigned; after a power cut it alone proves the base. A promise file has a name that is registered with the member, and a
+// guard acts on no state that does not name its own: any promise made in a lost one is older than that state (G3).
 //
-// Three things may be forgotten, and each is told apart from having nothing to remember:
-//
-//   - An acker's relay log, in a restart. It is amnesiac until it has everything its source had when it connected: it can
-//     be fenced, win and acknowledge, but proves nothing.
-//   - That a server reigned. The former primary is the one who need not remember anything else: on the disk on which it
-//     reigned it has all that it acknowledged, and after a power cut it alone proves the base (ProofClosed). Record.Holds
-//     and the base of its reign tell that disk from another.
-//   - The promise file. It has a name that is registered with the member, and a guard acts on no state that does not name
-//     its own file: any promise made in a lost one is older than that state (G3).
-//
-// A winner that loses its epoch while its marker waits can neither close nor follow, so what a guard led is durable before
-// the marker is written, and its process is ended like that of a former primary. A marker that nobody else has makes a
-// member diverge; therefore it is written only when enough ackers are connected, and the next winner is who leaves the fewest
-// members with transactions that it lacks.
+// A winner that loses its epoch while its marker waits can neither close nor follow; so what a guard led is durable before the
+// marker, and such a process is ended. A marker that nobody else has makes a member diverge: it is written when enough ackers
+// are connected, and the next winner is who leaves the fewest members with transactions that it lacks.
 //
 // # Situations
 //

@@ -186,31 +186,29 @@ func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
 	watch.Wait()
 	switch {
 	case errors.Is(err, errNotYet):
-		return lookPause(step.Verb)
+		return rest(step.Verb, err)
 	case err != nil:
 		g.note(func(r *health.Guard) { r.Problem = err.Error() })
 		if ctx.Err() == nil {
 			g.log.Warn("step failed", "step", step.Verb, "epoch", d.Epoch, "err", err)
 		}
 		g.refresh(ctx)
-		return retryPause(step.Verb)
+		return rest(step.Verb, err)
 	}
 	g.note(func(r *health.Guard) { r.Problem = "" })
 	g.log.Info("step done", "step", step.Verb, "epoch", d.Epoch, "why", step.Why, "ms", time.Since(began).Milliseconds())
 	return 0
 }
 
-// lookPause is how long to wait before looking again at what is not there yet; with Lead everybody waits.
-func lookPause(v Verb) time.Duration {
-	if v == Lead {
-		return 5 * time.Millisecond
-	}
-	return 50 * time.Millisecond
-}
-
-// retryPause is how long a failed step rests: what an outage waits for is tried again soon.
-func retryPause(v Verb) time.Duration {
-	if v == Rejoin {
+// rest is how long to wait before a step is tried again: what an outage waits for soon, with Lead at once.
+func rest(v Verb, err error) time.Duration {
+	notYet := errors.Is(err, errNotYet)
+	switch {
+	case v == Lead && notYet:
+		return 2 * time.Millisecond // ackers are about to connect
+	case notYet:
+		return 50 * time.Millisecond
+	case v == Rejoin:
 		return time.Second
 	}
 	return 20 * time.Millisecond

@@ -160,7 +160,7 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 	}
 	// A marker that waits can only be got rid of with its process, and one that nobody else has makes this server
 	// diverge: it is written when there is somebody to acknowledge it, and never forgotten.
-	o = g.awaitAckers(ctx, d)
+	o = g.refresh(ctx)
 	if o.Err != nil {
 		return fmt.Errorf("see who is connected: %w", o.Err)
 	}
@@ -187,27 +187,6 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 
 // baseWait is how long a winner waits for its applier before it looks at everything again.
 const baseWait = 2 * time.Second
-
-// awaitAckers looks until enough ackers are connected, for as long as they usually take.
-func (g *Guard) awaitAckers(ctx context.Context, d *registry.Database) health.Observation {
-	enough := time.NewTimer(500 * time.Millisecond)
-	defer enough.Stop()
-	ticker := time.NewTicker(2 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		o := g.refresh(ctx)
-		if o.Err != nil || !sourceFor(d, o) || o.Status.SemiSync.ConnectedAckers >= d.NextK {
-			return o
-		}
-		select {
-		case <-ctx.Done():
-			return o
-		case <-enough.C:
-			return o
-		case <-ticker.C:
-		}
-	}
-}
 
 // keepsReigning reports whether a hand-over is undone that never closed this server.
 func (g *Guard) keepsReigning(d *registry.Database, o health.Observation) bool {
@@ -262,12 +241,10 @@ func (g *Guard) marked(d *registry.Database, o health.Observation) error {
 	g.mu.Unlock()
 	g.note(func(r *health.Guard) { r.Marked = d.Epoch })
 	g.cfg.Notify()
-	holds := ""
-	if me, ok := d.Member(g.cfg.Instance); ok {
-		holds = o.Status.Executed.Only(me.SourceKey()).String()
-	}
-	if len(holds) > maxHolds {
-		holds = "" // then a restart leaves the proof to the ackers
+	me, _ := d.Member(g.cfg.Instance)
+	holds := o.Status.Executed.Only(me.SourceKey()).String()
+	if len(holds) > maxHolds { // then a restart leaves the proof to the ackers
+		holds = ""
 	}
 	return g.keep(func(r *promise.Record) {
 		r.Marked, r.MarkedBy, r.Whole, r.Holds = d.Epoch, o.Incarnation, o.Incarnation, holds

@@ -79,8 +79,7 @@ func (m Member) unproven(why string) Member {
 	return m
 }
 
-// reserved are first labels that Records gives a meaning of their own: a member called primary would publish its address
-// under the primary's name (G6).
+// reserved are first labels to which Records gives a meaning: a member called primary would answer for the primary (G6).
 var reserved = []InstanceID{"primary", "replicas", "why"}
 
 func (m Member) validate() error {

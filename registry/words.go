@@ -159,19 +159,17 @@ type ServiceInstance struct {
 
 // Member is one database server of a database.
 type Member struct {
-	ID         InstanceID `json:"id"`
-	Node       NodeID     `json:"node"`
-	Address    string     `json:"address"` // ip:port on which it serves applications and replicas
-	ServerUUID string     `json:"server_uuid,omitempty"`
-	ServerID   uint32     `json:"server_id,omitempty"`
-	Flavor     Flavor     `json:"flavor"`
-	Version    string     `json:"version,omitempty"`
-	Zone       string     `json:"zone,omitempty"`
-	Preference Preference `json:"preference"`
-	// PromiseFile names the file that holds this member's promises. What a guard may have promised in an older file,
-	// it saw committed before a new one could be registered: so a guard trusts no state that does not name its own (G3).
-	PromiseFile string `json:"promise_file,omitempty"`
-	OutOf       Cause  `json:"out_of_rotation,omitzero"` // why replicas.<db>.db leaves it out; zero: in rotation
+	ID          InstanceID `json:"id"`
+	Node        NodeID     `json:"node"`
+	Address     string     `json:"address"` // ip:port on which it serves applications and replicas
+	ServerUUID  string     `json:"server_uuid,omitempty"`
+	ServerID    uint32     `json:"server_id,omitempty"`
+	Flavor      Flavor     `json:"flavor"`
+	Version     string     `json:"version,omitempty"`
+	Zone        string     `json:"zone,omitempty"`
+	Preference  Preference `json:"preference"`
+	PromiseFile string     `json:"promise_file,omitempty"`   // its guard acts on no state that names another (G3); see promote
+	OutOf       Cause      `json:"out_of_rotation,omitzero"` // why replicas.<db>.db leaves it out; zero: in rotation
 }
 
 // SourceKey is how the transactions that this member originates are told apart in a GTID set: the server's UUID on

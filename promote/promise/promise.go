@@ -2,6 +2,7 @@
 package promise
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
@@ -115,7 +116,7 @@ func (p *File) load() error {
 		if _, err := p.file.ReadAt(b, int64(slot*slotSize)); err != nil {
 			return fmt.Errorf("read slot %d: %w", slot, err)
 		}
-		if isBlank(b) {
+		if bytes.Count(b, []byte{0}) == slotSize {
 			unused = unused || slot == 0 // the second record goes there: at most the first, which promises nothing, was begun
 			continue
 		}
@@ -195,15 +196,6 @@ func decodeSlot(b []byte) (uint64, Record, error) {
 func slotSum(b []byte, n int) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	return crc32.Update(crc32.Checksum(b[8:20], table), table, b[24:24+n])
-}
-
-func isBlank(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // Read returns the newest record of a file without changing it.

@@ -75,7 +75,6 @@ type Server struct {
 	known   *features // of the server as of knownAt dials
 	knownAt int64
 	commits [canaries]*attempt
-	serial  int
 	closed  bool
 	wg      sync.WaitGroup // canary commits
 }

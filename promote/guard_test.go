@@ -271,7 +271,7 @@ func TestAPromiseIsOnDiskBeforeAnyEffect(t *testing.T) {
 			w.commit(&registry.Establish{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: Marked}})
 			w.until("open", func() bool { return w.at("db2").Open() })
 			got2, got3 := w.at("db2").since(marks[1]), w.at("db3").since(marks[2])
-			if want := []string{"stop@2", "fence@2", "stop@2", "source@2", "mark@2", "open@2"}; !slices.Equal(got2, want) {
+			if want := []string{"stop@2", "fence@2", "source@2", "mark@2", "open@2"}; !slices.Equal(got2, want) {
 				t.Errorf("db2 did %v, want %v", got2, want)
 			}
 			if want := []string{"stop@2", "fence@2", "follow 10.0.0.2@2"}; !slices.Equal(got3, want) {

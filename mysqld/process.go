@@ -98,7 +98,11 @@ func (p Process) Kill() error {
 	if err != nil {
 		return fmt.Errorf("kill process %d: %w", p.pid, err)
 	}
-	if err := errors.Join(unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0), unix.Close(fd)); err != nil {
+	err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	if errors.Is(err, unix.ESRCH) { // it exited in between
+		err = nil
+	}
+	if err := errors.Join(err, unix.Close(fd)); err != nil {
 		return fmt.Errorf("kill process %d: %w", p.pid, err)
 	}
 	return nil
@@ -205,6 +209,9 @@ const exitingFlag = 0x4
 func readStat(pid int) (stat, error) {
 	name := filepath.Join("/proc", strconv.Itoa(pid), "stat")
 	text, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return stat{}, fmt.Errorf("process %d: %w", pid, errExited)
+	}
 	if err != nil {
 		return stat{}, fmt.Errorf("process %d: %w", pid, err)
 	}

@@ -66,6 +66,12 @@ func (c *cluster) close() {
 	if c.stopLoad != nil {
 		c.stopLoad()
 	}
+	for _, n := range c.Nodes {
+		// An orderly end is a test of its own; here the last leader would wait for a successor.
+		if err := n.Kill(); err != nil {
+			c.t.Errorf("close: %v", err)
+		}
+	}
 	if err := c.Close(); err != nil {
 		c.t.Errorf("close: %v", err)
 	}

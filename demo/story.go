@@ -65,7 +65,7 @@ func Run(ctx context.Context, opts Options, keep func(context.Context, *Rig)) (r
 		res.Outage = max(res.Outage, f.Outage().Seconds())
 	}
 	rest(ctx, warmUp/2)
-	if keep != nil {
+	if keep != nil && ctx.Err() == nil {
 		keep(ctx, rig)
 	}
 	stop()

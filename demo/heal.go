@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/baton-db/baton/api"
@@ -44,5 +45,9 @@ func (r *Rig) wipe(ctx context.Context, id registry.InstanceID) error {
 	if err := s.Wipe(); err != nil {
 		return err
 	}
+	// Another server id than before: a replica does not take events that carry its own, and what this server wrote while
+	// it was primary is part of what it has to copy.
+	r.fresh++
+	s.SetExtra(fmt.Sprintf("--server-id=%d", 100+r.fresh))
 	return s.Start(ctx)
 }

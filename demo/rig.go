@@ -34,6 +34,7 @@ type Rig struct {
 	opts      Options
 	subnet    *lab.Subnet
 	ownDir    bool
+	fresh     int // servers that got an empty data directory
 	transport *api.Transport
 }
 

@@ -10,10 +10,23 @@ import (
 	"time"
 )
 
-// OpenWrites lets applications log in and write.
+// OpenWrites lets applications log in and write. It refuses on a server whose commits wait for nobody: that is another
+// process than the one that BecomeSource prepared. Both statements share a connection, which ends with the process.
 func (s *Server) OpenWrites(ctx context.Context) error {
-	return s.on(ctx, s.control, "open writes", func(ctx context.Context, c *session) error { return c.do(ctx, c.open) })
+	return s.on(ctx, s.control, "open writes", func(ctx context.Context, c *session) error {
+		st, err := c.status(ctx)
+		if err != nil {
+			return err
+		}
+		if !st.SemiSync.SourceEnabled {
+			return ErrNotSource
+		}
+		return c.do(ctx, c.open)
+	})
 }
+
+// ErrNotSource: commits on this server wait for no acknowledgement.
+var ErrNotSource = errors.New("commits here wait for nobody")
 
 // CloseWrites refuses writes to everybody on MySQL, to all but READ ONLY ADMIN on MariaDB. nil means that no commit is
 // under way and none can come, and is the only proof of it. It fails within about a second, or when ctx ends, while a

@@ -393,7 +393,11 @@ func (g *Guard) measure(ctx context.Context, s Step) error {
 		g.done.target, g.done.follows = target, o.Incarnation
 		g.mu.Unlock()
 	}
-	if o.Err != nil || !o.Status.Position().Contains(target) {
+	if o.Err != nil {
+		return errNotYet
+	}
+	if lacks := target.Minus(o.Status.Position()); !lacks.IsEmpty() {
+		g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: still lacks %s", Measure, lacks) })
 		return errNotYet
 	}
 	if err := g.keep(func(r *promise.Record) { r.Whole = o.Incarnation }); err != nil {

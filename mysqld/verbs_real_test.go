@@ -56,6 +56,10 @@ func TestMarkRefusesWhereItWouldProveNothing(t *testing.T) {
 			t.Errorf("without semi-sync: %v", err)
 		}
 		p.must(p.MarkAlone(t.Context(), 1, "db1", ""))
+		if err := p.OpenWrites(t.Context()); !errors.Is(err, mysqld.ErrNotSource) {
+			t.Errorf("open a server whose commits wait for nobody: %v", err)
+		}
+		p.must(p.BecomeSource(t.Context(), 1))
 		p.must(p.OpenWrites(t.Context()))
 		if err := p.MarkAlone(t.Context(), 2, "db1", ""); !errors.Is(err, mysqld.ErrOpen) {
 			t.Errorf("on an open server: %v", err)

@@ -141,10 +141,11 @@ func TestSilentMemberIsFoundWithin700Milliseconds(t *testing.T) {
 	}
 }
 
-// 200 members (BATON_GOSSIP_MEMBERS=200) take a minute of one core, so 50 are the rule, and with -short 5.
+// 200 members (BATON_GOSSIP_MEMBERS=200) take a minute of one core, so 50 are the rule, and with -short 5. The race detector's
+// runtime itself fails on 50 in one bubble (a CHECK in tsan_rtl.cpp), so make test runs those without it.
 func TestLossAndShortFreezesAccuseNobody(t *testing.T) {
 	sizes := []int{3, 5, 50}
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		sizes = sizes[:2]
 	}
 	if n, err := strconv.Atoi(os.Getenv("BATON_GOSSIP_MEMBERS")); err == nil {

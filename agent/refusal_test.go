@@ -63,14 +63,19 @@ func once(t *testing.T, cfg agent.Config) error {
 }
 
 func TestAPortInUseIsRefusedByNameOfSettingAndProcess(t *testing.T) {
-	subnet := labtest.Subnet(t)
-	cfg := alone(t, subnet)
-	for field, addr := range map[string]string{"listen.api": cfg.API, "listen.gossip": cfg.Gossip, "dns.listen": cfg.DNS.Listen[0]} {
+	fields := map[string]func(agent.Config) string{
+		"listen.api":    func(c agent.Config) string { return c.API },
+		"listen.gossip": func(c agent.Config) string { return c.Gossip },
+		"dns.listen":    func(c agent.Config) string { return c.DNS.Listen[0] },
+	}
+	for field, of := range fields {
 		for _, network := range []string{"tcp", "udp"} {
 			if field == "listen.api" && network == "udp" {
 				continue
 			}
 			t.Run(field+" "+network, func(t *testing.T) {
+				cfg := alone(t, labtest.Subnet(t)) // addresses that no node has used before
+				addr := of(cfg)
 				free := occupy(t, network, addr)
 				err := once(t, cfg)
 				free()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -127,6 +128,7 @@ func TestRunReportsWhatHappensToMembers(t *testing.T) {
 				got = append(got, kind+" "+strings.Fields(rest)[0])
 			}
 		}
+		slices.Sort(got[:min(3, len(got))]) // who is heard of first is a matter of chance
 		want := "joined member=n0,joined member=n1,joined member=n2,unreached member=n1,returned member=n1,departed member=n2"
 		if strings.Join(got, ",") != want {
 			t.Errorf("got  %s\nwant %s\n%s", strings.Join(got, ","), want, log)

@@ -12,7 +12,7 @@ const module = "github.com/baton-db/baton"
 
 // rooms are all rooms that one node is made of.
 var rooms = []string{
-	"registry", "raft", "discovery", "health", "mysqld", "promote", "dnsserver", "hostsgen", "identity", "api", "api/server",
+	"registry", "raft", "discovery", "health", "mysqld", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
 }
 
 // picture says which of our own packages the code of each package may import: doc.go, as a table. Tests, and packages
@@ -22,6 +22,7 @@ var picture = map[string][]string{
 	"registry":         {},
 	"mysqld":           {},
 	"identity":         {},
+	"identity/founder": {"identity"},
 	"discovery":        {},
 	"internal/simnet":  {},
 	"internal/lab":     {},

@@ -29,6 +29,10 @@ type Config struct {
 	Gossip string
 	// GossipKey is 32 bytes shared by the cluster.
 	GossipKey []byte
+	// Bootstrap says that this server is the first of its cluster: what is missing of the authority, its own certificate
+	// and the gossip key is made when it starts. GossipKeyFile is where to make the key, while GossipKey is empty.
+	Bootstrap     bool
+	GossipKeyFile string
 	// Servers are the voters with which the cluster was first started, and where clients find the state.
 	Servers []Server
 	// Join are gossip addresses (host:port) of any other nodes.
@@ -160,7 +164,10 @@ func (c Config) Validate() error {
 	}
 	bad("dns.domain", dnsserver.Config{Domain: c.DNS.Domain}.Validate())
 	bad("dns.hold", dnsserver.Config{Hold: c.DNS.Hold}.Validate())
-	if len(c.GossipKey) != 32 {
+	if c.Bootstrap && c.Role == registry.RoleClient {
+		bad("bootstrap", fmt.Errorf("a client cannot be the first of a cluster: one of the servers is"))
+	}
+	if toBeMade := c.Bootstrap && len(c.GossipKey) == 0 && c.GossipKeyFile != ""; len(c.GossipKey) != 32 && !toBeMade {
 		bad("gossip_key_file", fmt.Errorf("%d bytes, want 32", len(c.GossipKey)))
 	}
 	bad("servers", c.validServers())

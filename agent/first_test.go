@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/baton-db/baton/agent"
 	"github.com/baton-db/baton/identity"
@@ -96,6 +98,31 @@ func TestAFirstServerHoldsItsPortWhileItAsksForOthers(t *testing.T) {
 	}
 	if err := once(t, cfg); err != nil {
 		t.Errorf("once the other is gone: %v", err)
+	}
+}
+
+func TestACertificateThatEndedIsRenewedAtTheStartWhereTheAuthorityIs(t *testing.T) {
+	cfg := alone(t, labtest.Subnet(t))
+	then := time.Now().Add(-100 * 24 * time.Hour)
+	authority, err := identity.NewAuthority("solo", then)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := authority.Issue(identity.RoleServer, "n1", then)
+	if err == nil {
+		err = identity.Save(agent.CertificateDir(cfg.DataDir), authority.CertPEM(), cert, key)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := once(t, cfg); !errors.Is(err, identity.ErrExpired) {
+		t.Errorf("without the authority: %v", err)
+	}
+	if err := authority.Save(agent.AuthorityDir(cfg.DataDir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := once(t, cfg); err != nil {
+		t.Errorf("with the authority: %v", err)
 	}
 }
 

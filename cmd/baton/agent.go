@@ -10,6 +10,7 @@ import (
 	"github.com/baton-db/baton/agent"
 	"github.com/baton-db/baton/config"
 	"github.com/baton-db/baton/identity"
+	"github.com/baton-db/baton/registry"
 )
 
 func agentCommand() *cobra.Command {
@@ -35,7 +36,10 @@ get theirs from there with baton ca issue.`,
 			}
 			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 			a, err := agent.New(cfg, version, log)
-			if errors.Is(err, agent.ErrNoCertificates) {
+			switch {
+			case errors.Is(err, agent.ErrNoCertificates) && cfg.Role == registry.RoleServer:
+				return helpful{err, wayIn(cfg) + "\nIf this is itself the first server of a new cluster, write into its node file: bootstrap = true"}
+			case errors.Is(err, agent.ErrNoCertificates), errors.Is(err, identity.ErrExpired):
 				return helpful{err, wayIn(cfg)}
 			}
 			if err != nil {
@@ -48,15 +52,11 @@ get theirs from there with baton ca issue.`,
 	return c
 }
 
-// wayIn is how a node without certificates gets them.
+// wayIn is how a node gets a certificate.
 func wayIn(cfg agent.Config) string {
 	name := identity.Name{Cluster: string(cfg.Cluster), Role: identity.Role(cfg.Role), Node: string(cfg.Node)}
-	text := fmt.Sprintf("On the first server, the one with bootstrap = true (its data_dir may be another), run\n  %s\nand copy the files in %s/ to %s of this node.",
+	return fmt.Sprintf("On the first server, the one with bootstrap = true (its data_dir may be another), run\n  %s\nand copy the files in %s/ to %s of this node.",
 		identity.IssueCommand(name, agent.AuthorityDir(cfg.DataDir)), cfg.Node, agent.CertificateDir(cfg.DataDir))
-	if name.Role == identity.RoleServer {
-		text += "\nIf this is itself the first server of a new cluster, write into its node file: bootstrap = true"
-	}
-	return text
 }
 
 func versionCommand(o *options) *cobra.Command {

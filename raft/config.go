@@ -41,7 +41,7 @@ func LAN() Timing {
 		// A leader that has not heard a majority for this long steps down; at most Heartbeat. Nothing safe depends on it.
 		Lease: 150 * time.Millisecond,
 		// An idle leader tells followers the newest commit index after one to two times this; urgent commands do not wait.
-		Commit: 5 * time.Millisecond,
+		Commit: 50 * time.Millisecond,
 		// A call between servers, including the sync on the other side, fails after this.
 		RPC: time.Second,
 		// A leader whose own disk takes this long for one append goes silent and hands over; after twice this it fails.

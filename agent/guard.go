@@ -17,7 +17,7 @@ import (
 )
 
 // reportEvery is the longest pause between two reports; every notable change is reported at once.
-const reportEvery = 100 * time.Millisecond
+const reportEvery = 200 * time.Millisecond
 
 // preflightEvery is the pause between two looks at the settings that lossless durability rests on, and preflightSoon that
 // after a look that found something fatal or could not be taken: somebody waits for the next.
@@ -90,6 +90,7 @@ func (k *keeper) report(ctx context.Context) error {
 	for {
 		r := k.compose()
 		k.send(r)
+		ticker.Reset(reportEvery)
 		silent = k.noteSilence(r, silent)
 		select {
 		case <-ctx.Done():

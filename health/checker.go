@@ -36,7 +36,7 @@ type CheckerConfig struct {
 
 // DefaultCheckerConfig detects a frozen server within half a second.
 func DefaultCheckerConfig() CheckerConfig {
-	return CheckerConfig{Every: 100 * time.Millisecond, Timeout: 300 * time.Millisecond, CanaryEvery: 250 * time.Millisecond,
+	return CheckerConfig{Every: 200 * time.Millisecond, Timeout: 300 * time.Millisecond, CanaryEvery: 500 * time.Millisecond,
 		Notify: func() {}}
 }
 

@@ -5,15 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -148,113 +144,6 @@ const (
 	// ProcessExited: it is gone. This is the last state.
 	ProcessExited ProcessState = "exited"
 )
-
-// watchEvery is the pause between two looks; the end of a process is reported without one.
-const watchEvery = 25 * time.Millisecond
-
-// Watch yields the state of the process, first the present one and then every change, until it has exited or ctx ends.
-// It blocks in between. Each look is one read of one open file, because a node at rest does little else.
-func (p Process) Watch(ctx context.Context) iter.Seq[ProcessState] {
-	return func(yield func(ProcessState) bool) {
-		w, err := p.watch()
-		if err != nil {
-			yield(ProcessExited)
-			return
-		}
-		defer w.close()
-		var last ProcessState
-		for wait := time.Duration(0); ctx.Err() == nil; wait = watchEvery {
-			now := ProcessExited // also when its parent has not asked for it yet
-			if !w.awaitExit(wait) {
-				now = w.state()
-			}
-			if now != last && !yield(now) || now == ProcessExited {
-				return
-			}
-			last = now
-		}
-	}
-}
-
-// watched is a process held open: its end wakes whoever waits for the first file, and the second says how its main thread is.
-type watched struct {
-	exit, stat *os.File
-	text       []byte // read into, again and again
-}
-
-func (p Process) watch() (*watched, error) {
-	fd, err := p.open()
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.SetNonblock(fd, true); err != nil { // so that waiting for it holds no thread of this program
-		return nil, errors.Join(err, unix.Close(fd))
-	}
-	w := &watched{exit: os.NewFile(uintptr(fd), "process "+strconv.Itoa(p.pid)), text: make([]byte, 4096)}
-	if w.stat, err = os.Open(statFile(p.pid)); err != nil {
-		w.close()
-		return nil, err
-	}
-	// Opened while the descriptor held the number; it may have been given to another between that look and this one.
-	if st, err := w.look(); err != nil || st.started != p.started {
-		w.close()
-		return nil, errExited
-	}
-	return w, nil
-}
-
-// close closes what is open; nothing was written.
-func (w *watched) close() {
-	_ = w.exit.Close()
-	if w.stat != nil {
-		_ = w.stat.Close()
-	}
-}
-
-// awaitExit waits so long and says whether the process has exited.
-func (w *watched) awaitExit(wait time.Duration) (exited bool) {
-	raw, err := w.exit.SyscallConn()
-	if err == nil {
-		err = w.exit.SetReadDeadline(time.Now().Add(wait))
-	}
-	if err != nil {
-		return true // it cannot be watched: look for the process again
-	}
-	look := func(fd uintptr) bool {
-		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(poll, 0)
-		exited = err == nil && n > 0
-		return exited
-	}
-	if wait == 0 { // a read whose deadline has passed does not even look
-		_ = raw.Control(func(fd uintptr) { look(fd) })
-		return exited
-	}
-	_ = raw.Read(look) // it fails by the deadline
-	return exited
-}
-
-// state looks once. What cannot be read has gone in the meantime.
-func (w *watched) state() ProcessState {
-	st, err := w.look()
-	switch {
-	case err != nil:
-		return ProcessExited
-	case st.exiting || st.killed || strings.ContainsRune("ZXx", st.state):
-		return ProcessDying
-	case strings.ContainsRune("Tt", st.state):
-		return ProcessStopped
-	}
-	return ProcessRunning
-}
-
-func (w *watched) look() (stat, error) {
-	n, err := w.stat.ReadAt(w.text, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return stat{}, err
-	}
-	return parseStat(w.text[:n])
-}
 
 // stat is what the kernel says of the main thread of a process.
 type stat struct {

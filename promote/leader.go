@@ -29,7 +29,7 @@ type Leader struct {
 }
 
 // tick is how often the leader looks although nothing was reported: thresholds pass without an event.
-const tick = 50 * time.Millisecond
+const tick = 100 * time.Millisecond
 
 // Run holds the leader's role until ctx ends: being leader is being inside Run. It remembers nothing but how long it
 // has seen what it sees.

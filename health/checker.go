@@ -23,8 +23,8 @@ type Server interface {
 // CheckerConfig says how often a Checker asks. Default fills in what is zero.
 type CheckerConfig struct {
 	Instance string
-	// Every is the pause between two questions for the status.
-	Every time.Duration
+	// Every is the pause between two questions for the status, Closely while the observation is not calm.
+	Every, Closely time.Duration
 	// Timeout is how long one answer may take. A server that is only slow answers within it.
 	Timeout time.Duration
 	// CanaryEvery is the pause between two canary commits, on a server that takes writes.
@@ -36,7 +36,7 @@ type CheckerConfig struct {
 
 // DefaultCheckerConfig detects a frozen server within half a second.
 func DefaultCheckerConfig() CheckerConfig {
-	return CheckerConfig{Every: 100 * time.Millisecond, Timeout: 300 * time.Millisecond, CanaryEvery: 250 * time.Millisecond,
+	return CheckerConfig{Every: 250 * time.Millisecond, Closely: 100 * time.Millisecond, Timeout: 300 * time.Millisecond, CanaryEvery: 500 * time.Millisecond,
 		Notify: func() {}}
 }
 
@@ -122,16 +122,21 @@ func (c *Checker) Kill() error {
 }
 
 func (c *Checker) askStatus(ctx context.Context) error {
-	ticker := time.NewTicker(c.cfg.Every)
-	defer ticker.Stop()
-	for {
+	calm := true
+	for ctx.Err() == nil {
+		began := time.Now()
 		c.ask(ctx)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
+		every := c.cfg.Every
+		was := calm
+		if calm = c.Latest().Calm(); !calm {
+			every = c.cfg.Closely
 		}
+		if was && !calm {
+			c.cfg.Notify() // those who are told seldom are told often from now on
+		}
+		pause(ctx, max(every-time.Since(began), every/10))
 	}
+	return nil
 }
 
 // ask puts one question and keeps the answer.

@@ -5,14 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -148,67 +145,28 @@ const (
 	ProcessExited ProcessState = "exited"
 )
 
-// watchEvery is the pause between two looks; the end of a process is reported without one.
-const watchEvery = 20 * time.Millisecond
-
-// Watch yields the state of the process, first the present one and then every change, until it has exited or ctx ends.
-// It blocks in between.
-func (p Process) Watch(ctx context.Context) iter.Seq[ProcessState] {
-	return func(yield func(ProcessState) bool) {
-		fd, err := p.open()
-		if err != nil {
-			yield(ProcessExited)
-			return
-		}
-		defer unix.Close(fd) // nothing was written to it
-		var last ProcessState
-		for wait := time.Duration(0); ctx.Err() == nil; wait = watchEvery {
-			now := ProcessExited // also when its parent has not asked for it yet
-			if !awaitExit(fd, wait) {
-				now = p.state()
-			}
-			if now != last && !yield(now) || now == ProcessExited {
-				return
-			}
-			last = now
-		}
-	}
-}
-
-// awaitExit waits so long and says whether the process has exited.
-func awaitExit(fd int, wait time.Duration) bool {
-	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(poll, int(wait.Milliseconds()))
-	return err == nil && n > 0
-}
-
-// state looks once. What cannot be read has gone in the meantime.
-func (p Process) state() ProcessState {
-	st, err := readStat(p.pid)
-	switch {
-	case err != nil || st.started != p.started:
-		return ProcessExited
-	case st.exiting || strings.ContainsRune("ZXx", st.state) || p.killed():
-		return ProcessDying
-	case strings.ContainsRune("Tt", st.state):
-		return ProcessStopped
-	}
-	return ProcessRunning
-}
-
-// stat is what /proc/PID/stat says of the main thread.
+// stat is what the kernel says of the main thread of a process.
 type stat struct {
 	state   rune
 	exiting bool
+	// killed: SIGKILL is pending, the earliest hard evidence there is, because a thread with one never returns to user code.
+	// The kernel puts it on every thread of a process that it kills, and takes it off the thread when that begins to exit.
+	killed  bool
 	started uint64
 }
 
 // exitingFlag is PF_EXITING of linux/sched.h.
 const exitingFlag = 0x4
 
+// statFile is where the kernel says how the main thread of a process is. The file of the process itself has the same fields,
+// and costs several times as much, because it adds up the times of all threads.
+func statFile(pid int) string {
+	number := strconv.Itoa(pid)
+	return filepath.Join("/proc", number, "task", number, "stat")
+}
+
 func readStat(pid int) (stat, error) {
-	name := filepath.Join("/proc", strconv.Itoa(pid), "stat")
-	text, err := os.ReadFile(name)
+	text, err := os.ReadFile(statFile(pid))
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 		return stat{}, fmt.Errorf("process %d: %w", pid, errExited)
 	}
@@ -219,11 +177,11 @@ func readStat(pid int) (stat, error) {
 }
 
 // parseStat reads what follows the program's name, which may itself contain spaces and parentheses: the state is field
-// 3 of the line, the flags field 9, the start time field 22.
+// 3 of the line, the flags field 9, the start time field 22, the pending signals of the thread field 31.
 func parseStat(text []byte) (stat, error) {
 	_, rest, ok := bytes.Cut(text[bytes.LastIndexByte(text, ')')+1:], []byte(" "))
 	fields := bytes.Fields(rest)
-	if !ok || len(fields) < 20 {
+	if !ok || len(fields) < 29 {
 		return stat{}, fmt.Errorf("process status %q: too short", clipped(string(text)))
 	}
 	flags, err := strconv.ParseUint(string(fields[6]), 10, 32)
@@ -234,26 +192,9 @@ func parseStat(text []byte) (stat, error) {
 	if err != nil {
 		return stat{}, fmt.Errorf("process status: start time: %w", err)
 	}
-	return stat{state: rune(fields[0][0]), exiting: flags&exitingFlag != 0, started: started}, nil
-}
-
-// killed says whether SIGKILL is pending: the earliest hard evidence there is, because a process with one never returns to
-// user code.
-func (p Process) killed() bool {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.pid), "status"))
-	return err == nil && killPending(text)
-}
-
-func killPending(status []byte) bool {
-	for line := range bytes.Lines(status) {
-		name, value, _ := bytes.Cut(line, []byte(":"))
-		if n := string(name); n != "SigPnd" && n != "ShdPnd" {
-			continue
-		}
-		pending, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 16, 64)
-		if err == nil && pending&(1<<(unix.SIGKILL-1)) != 0 {
-			return true
-		}
+	pending, err := strconv.ParseUint(string(fields[28]), 10, 64)
+	if err != nil {
+		return stat{}, fmt.Errorf("process status: pending signals: %w", err)
 	}
-	return false
+	return stat{state: rune(fields[0][0]), exiting: flags&exitingFlag != 0, killed: pending&(1<<(unix.SIGKILL-1)) != 0, started: started}, nil
 }

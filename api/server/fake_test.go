@@ -49,6 +49,7 @@ type backend struct {
 	barriers int
 	received []health.Report
 	arrived  chan struct{} // a token per report, dropped when nobody waits
+	onState  func()        // called by State
 	onCommit func()        // before a proposal is applied
 }
 
@@ -98,7 +99,12 @@ func (b *backend) apply(c registry.Command, entry api.Committed) error {
 	return err
 }
 
-func (b *backend) State() *registry.State   { return b.feed.State() }
+func (b *backend) State() *registry.State {
+	if b.onState != nil {
+		b.onState()
+	}
+	return b.feed.State()
+}
 func (b *backend) Changed() <-chan struct{} { return b.feed.Changed() }
 
 func (b *backend) Since(after registry.Index) ([]api.Committed, bool) {

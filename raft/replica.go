@@ -60,7 +60,8 @@ type Replica struct {
 	mu      sync.Mutex
 	calls   sync.WaitGroup
 	waiting int
-	closing bool
+	ending  bool // Close was called
+	closing bool // and takes no more calls
 	failure error
 	leading bool
 	reign   int
@@ -272,12 +273,12 @@ func (r *Replica) fail(err error) {
 // may with a stalled disk, the directory stays locked until the process ends.
 func (r *Replica) Close(ctx context.Context) error {
 	r.mu.Lock()
-	if r.closing {
-		r.mu.Unlock()
+	again, failed := r.ending, r.failure != nil
+	r.ending = true
+	r.mu.Unlock()
+	if again {
 		return ErrClosed
 	}
-	failed := r.failure != nil
-	r.mu.Unlock()
 	if !failed && r.raft.State() == hraft.Leader && len(r.voters()) > 1 {
 		if err := r.TransferLeadership(ctx); err != nil {
 			r.config.Logger.Warn("closing without a successor", "error", err)

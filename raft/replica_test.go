@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -219,6 +220,23 @@ func TestClosingHandsLeadershipOver(t *testing.T) {
 		}
 		if err := leader.Close(c.t.Context()); !errors.Is(err, ErrClosed) {
 			t.Errorf("second close: %v", err)
+		}
+	})
+}
+
+// The agent closes a replica that has failed, and a signal may come in the same moment.
+func TestOneOfTwoClosesAtOnceCloses(t *testing.T) {
+	inBubble(t, 3, func(c *cluster) {
+		leader := c.startAll()
+		delete(c.running, leader.config.ID)
+		errs := make(chan error, 2)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { errs <- leader.Close(c.t.Context()) })
+		}
+		both.Wait()
+		if a, b := <-errs, <-errs; (a == nil) == (b == nil) || !errors.Is(errors.Join(a, b), ErrClosed) {
+			t.Errorf("closed with %v and %v", a, b)
 		}
 	})
 }

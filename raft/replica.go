@@ -63,8 +63,9 @@ type Replica struct {
 	ending  bool // Close was called
 	closing bool // and takes no more calls
 	failure error
-	leading bool
 	reign   int
+	leading bool
+	since   time.Time     // since when it leads
 	changed chan struct{} // closed when the leadership changes
 }
 

@@ -45,6 +45,7 @@ type transport struct {
 	once   sync.Once
 	mu     sync.Mutex
 	lost   map[hraft.ServerID]bool // the last call failed
+	heard  map[hraft.ServerID]time.Time
 }
 
 // errStalled is what calls fail with while the own disk is stalled.
@@ -71,6 +72,7 @@ func newTransport(c Config, s *streams, stalled func() bool) *transport {
 		poll:    c.Timing.Heartbeat / 20,
 		done:    make(chan struct{}),
 		lost:    map[hraft.ServerID]bool{},
+		heard:   map[hraft.ServerID]time.Time{},
 	}
 }
 
@@ -110,6 +112,16 @@ func (t *transport) note(id hraft.ServerID, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lost[id] = err != nil
+	if err == nil {
+		t.heard[id] = time.Now()
+	}
+}
+
+// lastHeard is when id last answered a call of this server; zero: never.
+func (t *transport) lastHeard(id hraft.ServerID) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.heard[id]
 }
 
 func (t *transport) isLost(id hraft.ServerID) bool {

@@ -58,6 +58,11 @@ func (s *Server) status(c *call) (any, error) {
 	if v.Raft.Leader == "" {
 		worse(api.Degraded, "no leader is known: nothing can be decided")
 	}
+	for _, p := range v.Raft.Peers {
+		if silence := time.Duration(p.ContactMillis) * time.Millisecond; p.Voter && silence > heardWithin {
+			worse(api.Degraded, "the server %s has not answered the leader for %s", p.Node, silence.Round(time.Second))
+		}
+	}
 	for _, d := range v.Databases {
 		if d.Phase != registry.Serving {
 			worse(api.Down, "%s: %s", d.Name, d.Why)

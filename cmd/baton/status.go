@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,11 +40,6 @@ func drawStatus(p *page, s api.Status) {
 	}
 	p.line("consensus  %s, %s, applied %d", plural(len(s.Raft.Peers), "server"), leader, s.Raft.Applied)
 	p.line("seen from  %s, baton %s%s", s.Node, clean(s.Version), contact(s.Meta))
-	for _, peer := range s.Raft.Peers {
-		if quiet := millis(peer.ContactMillis); quiet > time.Second {
-			p.line("  - %s has not been heard by the leader for %s", peer.Node, ago(quiet))
-		}
-	}
 	p.line("")
 	drawDatabases(p, s.Databases)
 }

@@ -10,6 +10,11 @@ import (
 
 const module = "github.com/baton-db/baton"
 
+// rooms are all rooms that one node is made of.
+var rooms = []string{
+	"registry", "raft", "discovery", "health", "mysqld", "promote", "dnsserver", "hostsgen", "identity", "api", "api/server",
+}
+
 // picture says which of our own packages the code of each package may import: doc.go, as a table. Tests, and packages
 // named *test, may import what they like. "cmd/*" stands for every command.
 var picture = map[string][]string{
@@ -32,7 +37,7 @@ var picture = map[string][]string{
 	"api":              {"registry", "health"},
 	"api/strict":       {},
 	"api/server":       {"registry", "health", "api", "api/strict"},
-	"agent":            {"registry", "raft", "discovery", "health", "mysqld", "promote", "dnsserver", "hostsgen", "identity", "api", "api/server", "internal/portuse"},
+	"agent":            append(slices.Clone(rooms), "internal/portuse"),
 	"config":           {"registry", "mysqld", "agent"},
 	"demo":             {"registry", "identity", "api", "internal/lab"},                            // it drives processes from outside, as a person would
 	"cmd/*":            {"agent", "api", "registry", "config", "demo", "identity", "internal/lab"}, // whose certificate, which servers

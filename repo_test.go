@@ -79,6 +79,9 @@ func TestEveryImportThatIsAllowedIsMade(t *testing.T) {
 	}
 	for room, allowed := range picture {
 		for _, imp := range allowed {
+			if room == "agent" { // it is made of all rooms
+				continue
+			}
 			if !own[room+" "+imp] {
 				t.Errorf("%s need not be allowed to import %s", room, imp)
 			}

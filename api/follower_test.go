@@ -24,6 +24,7 @@ type script struct {
 	pause   time.Duration
 }
 
+// ServeHTTP says the next list of frames. It sleeps in a bubble.
 func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.asked = append(s.asked, r.URL.RawQuery)

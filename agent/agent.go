@@ -244,15 +244,13 @@ func (a *Agent) release() error {
 
 // releaseParts closes what parts close that were never started.
 func (a *Agent) releaseParts() error {
-	var errs []error
-	ended, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if a.replica != nil {
-		errs = append(errs, a.replica.Close(ended))
-	}
-	cancel()
 	if a.dns != nil {
-		errs = append(errs, a.dns.Serve(ended))
+		a.dns.Close()
 	}
-	return errors.Join(errs...)
+	if a.replica == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return a.replica.Close(ctx)
 }

@@ -124,6 +124,10 @@ func (c Config) WithDefaults() Config {
 		if filled.Policy == (registry.Policy{}) {
 			filled.Policy = registry.DefaultPolicy()
 		}
+		// Replicas are compared with the registry by this text, and IPv6 has many spellings of one address.
+		if ap, err := netip.ParseAddrPort(filled.Address); err == nil {
+			filled.Address = ap.String()
+		}
 		c.Database = &filled
 	}
 	return c
@@ -227,8 +231,10 @@ func (d *Database) validate(node netip.Addr) []error {
 	switch {
 	case err != nil:
 		bad("address", fmt.Errorf("%q: want ip:port", d.Address))
-	case ap.Port() == 0 || ap.Addr().IsUnspecified():
+	case ap.Port() == 0 || ap.Addr().IsUnspecified() || ap.Addr().IsMulticast() || ap.Addr().Zone() != "":
 		bad("address", fmt.Errorf("%s cannot be reached by others", d.Address))
+	case ap.Addr().Is4In6():
+		bad("address", fmt.Errorf("%s is an IPv4 address in disguise: write it as %s", d.Address, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())))
 	case ap.Addr().IsLoopback() && node.IsValid() && !node.IsUnspecified() && !node.IsLoopback():
 		bad("address", fmt.Errorf("%s is reached from this machine only; its replicas and applications need the address of an interface", d.Address))
 	}

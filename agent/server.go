@@ -35,7 +35,7 @@ func (a *Agent) serverParts(raftPort, http net.Listener) ([]part, error) {
 	door, err := server.New(server.Config{Node: a.cfg.Node, Version: a.version, Backend: backend{a}, Identify: whoAsks,
 		Forward: a.transport, Log: a.room("api")})
 	if err != nil {
-		return nil, errors.Join(err, replica.Close(context.Background()))
+		return nil, err // release closes the replica
 	}
 	return []part{
 		{"replica", a.watchReplica},

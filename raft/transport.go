@@ -51,6 +51,7 @@ type transport struct {
 	// pace is the pause between two calls to a server that has nothing to be told.
 	pace   time.Duration
 	called map[hraft.ServerID]time.Time // when the last call began that was answered
+	heard  map[hraft.ServerID]time.Time // when that answer came
 }
 
 // errStalled is what calls fail with while the own disk is stalled.
@@ -79,6 +80,7 @@ func newTransport(c Config, s *streams, stalled func() bool) *transport {
 		lost:    map[hraft.ServerID]bool{},
 		pace:    c.Timing.Heartbeat / 3,
 		called:  map[hraft.ServerID]time.Time{},
+		heard:   map[hraft.ServerID]time.Time{},
 	}
 }
 
@@ -121,7 +123,7 @@ func (t *transport) note(id hraft.ServerID, began time.Time, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.lost[id] = err != nil; err == nil {
-		t.called[id] = began
+		t.called[id], t.heard[id] = began, time.Now()
 	}
 }
 
@@ -142,6 +144,13 @@ func (t *transport) rest(id hraft.ServerID) {
 	case <-t.done:
 	case <-timer.C:
 	}
+}
+
+// lastHeard is when id last answered a call of this server; zero: never.
+func (t *transport) lastHeard(id hraft.ServerID) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.heard[id]
 }
 
 func (t *transport) isLost(id hraft.ServerID) bool {

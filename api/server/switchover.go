@@ -8,14 +8,20 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/strict"
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/registry"
 )
 
 // maxWait is the longest a switchover may be waited for.
 const maxWait = time.Minute
+
+// maxText is the longest free text an operator may give, in bytes.
+const maxText = 500
 
 // heardWithin is how old a report may be whose instance counts as heard; several come in every second.
 const heardWithin = 2 * time.Second
@@ -67,8 +73,8 @@ func (s *Server) switchoverRequest(c *call) (api.SwitchoverRequest, error) {
 	if err != nil {
 		return req, err
 	}
-	if err := strictJSON(b, &req); err != nil {
-		return req, err
+	if err := strict.Unmarshal(b, &req); err != nil {
+		return req, malformed(err)
 	}
 	if req.To != "" {
 		if err := registry.ValidName(string(req.To)); err != nil {
@@ -76,6 +82,20 @@ func (s *Server) switchoverRequest(c *call) (api.SwitchoverRequest, error) {
 		}
 	}
 	return req, checkText("reason", req.Reason)
+}
+
+// checkText says why s may not stand in a history that people read on a terminal, or nil.
+func checkText(what, s string) error {
+	if len(s) > maxText {
+		return api.NewProblem(api.CodeMalformed, "", "%s: %d bytes, at most %d", what, len(s), maxText)
+	}
+	for i, r := range s {
+		// Not printable are controls, line breaks and the marks that reverse the direction of text.
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return api.NewProblem(api.CodeMalformed, "plain text in one line", "%s: character %U at byte %d", what, r, i)
+		}
+	}
+	return nil
 }
 
 // await looks until somebody serves in the new epoch or a later one, or the wait is over.
@@ -182,7 +202,7 @@ func reigning(d *registry.Database) error {
 // obstacle says why id cannot take over from the primary of d now and what would have to change, or nil.
 func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *api.Problem {
 	m, ok := d.Member(id)
-	h, heard := view[id]
+	h := view[id]
 	r := h.Replication
 	switch {
 	case !ok:
@@ -191,7 +211,7 @@ func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *a
 		return api.NewProblem(api.CodeIsPrimary, "nothing is to be done", "%s is the primary of %s already, in epoch %d", id, d.Name, d.Epoch)
 	case m.Preference == registry.Never:
 		return api.NewProblem(api.CodeMayNotLead, "give it another preference", "%s has preference never", id)
-	case !heard:
+	case !h.Ever():
 		return api.NewProblem(api.CodeSilent, "start baton on "+string(m.Node), "%s has not reported to this server", id)
 	case h.Age > heardWithin:
 		return api.NewProblem(api.CodeSilent, "look at baton on "+string(m.Node), "%s last reported %s ago", id, h.Age.Round(time.Millisecond))

@@ -9,13 +9,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/mysqld/process"
 )
 
 // Server is what a Checker asks. *mysqld.Server is one. Each of the calls uses a connection of its own, so that a commit
 // that hangs does not starve the question whether the server answers.
 type Server interface {
 	Status(ctx context.Context) (mysqld.Status, error)
-	Process(ctx context.Context) (mysqld.Process, error)
+	Process(ctx context.Context) (process.Run, error)
 	Canary(ctx context.Context, instance string) error
 	CommitsWaitForAcks(ctx context.Context) (int, error)
 }
@@ -52,7 +53,7 @@ type Checker struct {
 
 // seen is what the checker knows, in points of this process's own time.
 type seen struct {
-	process     mysqld.Process
+	process     process.Run
 	state       Process
 	incarnation string
 	status      mysqld.Status
@@ -216,7 +217,7 @@ func (c *Checker) watchProcess(ctx context.Context) error {
 	return nil
 }
 
-func (c *Checker) findProcess(ctx context.Context) (mysqld.Process, error) {
+func (c *Checker) findProcess(ctx context.Context) (process.Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	p, err := c.server.Process(ctx)
@@ -232,7 +233,7 @@ func (c *Checker) findProcess(ctx context.Context) (mysqld.Process, error) {
 }
 
 // began starts the memory of another process: nothing that the last one said holds for it.
-func (c *Checker) began(p mysqld.Process) {
+func (c *Checker) began(p process.Run) {
 	c.update(func(s *seen) bool {
 		if s.incarnation == p.Incarnation() {
 			s.process, s.state = p, ProcessRunning

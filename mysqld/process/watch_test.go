@@ -1,4 +1,4 @@
-package mysqld
+package process
 
 import (
 	"os"
@@ -13,7 +13,7 @@ import (
 // watchSelf watches this program, and looks again only when something happens.
 func watchSelf(t *testing.T) *watched {
 	t.Helper()
-	p, err := processOf(os.Getpid())
+	p, err := Of(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestTheEndOfAThreadIsAnEvent(t *testing.T) {
 	if _, ok := w.threads[id]; ok {
 		t.Error("a thread that has ended is watched")
 	}
-	if state := w.look(); state != ProcessRunning {
+	if state := w.look(); state != Running {
 		t.Errorf("with one thread less the process is %s", state)
 	}
 }
@@ -67,7 +67,7 @@ func TestAKernelThatDoesNotTellOfThreadsIsAskedOften(t *testing.T) {
 	if !w.blind || w.every != watchEveryBlindly {
 		t.Errorf("blind %v, looks every %v", w.blind, w.every)
 	}
-	if state := w.look(); state != ProcessRunning {
+	if state := w.look(); state != Running {
 		t.Errorf("looked at blindly, the process is %s", state)
 	}
 	if len(w.threads) != 0 {

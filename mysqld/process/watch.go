@@ -1,4 +1,4 @@
-package mysqld
+package process
 
 import (
 	"context"
@@ -27,19 +27,19 @@ const (
 //
 // A process that was killed gives back its memory before its end is reported, which takes a database server a tenth of a
 // second and more. Its threads are gone before that, all but the last: their end is the earliest event that there is.
-func (p Process) Watch(ctx context.Context) iter.Seq[ProcessState] {
-	return func(yield func(ProcessState) bool) {
+func (p Run) Watch(ctx context.Context) iter.Seq[State] {
+	return func(yield func(State) bool) {
 		w, err := p.watch()
 		if err != nil {
-			yield(ProcessExited)
+			yield(Exited)
 			return
 		}
 		defer w.close()
 		defer context.AfterFunc(ctx, func() { _ = w.events.SetReadDeadline(time.Unix(1, 0)) })()
-		var last ProcessState
+		var last State
 		for ctx.Err() == nil {
 			now := w.look()
-			if now != last && !yield(now) || now == ProcessExited {
+			if now != last && !yield(now) || now == Exited {
 				return
 			}
 			last = now
@@ -50,7 +50,7 @@ func (p Process) Watch(ctx context.Context) iter.Seq[ProcessState] {
 
 // watched is a process held open.
 type watched struct {
-	Process
+	Run
 	// events is an epoll of the process and some of its threads, known by their numbers. Waiting for it holds no thread of
 	// this program.
 	events  *os.File
@@ -66,8 +66,8 @@ type watched struct {
 // connection's, which ends any time.
 const threadsWatched = 4
 
-func (p Process) watch() (*watched, error) {
-	w := &watched{Process: p, exit: -1, threads: map[int]int{}, every: watchEvery, text: make([]byte, 4096)}
+func (p Run) watch() (*watched, error) {
+	w := &watched{Run: p, exit: -1, threads: map[int]int{}, every: watchEvery, text: make([]byte, 4096)}
 	if err := w.begin(); err != nil {
 		w.close()
 		return nil, err
@@ -84,7 +84,7 @@ func (w *watched) begin() error {
 		return errors.Join(err, unix.Close(epoll))
 	}
 	w.events = os.NewFile(uintptr(epoll), "process "+strconv.Itoa(w.pid))
-	if w.exit, err = w.Process.open(); err != nil {
+	if w.exit, err = w.Run.open(); err != nil {
 		w.exit = -1
 		return err
 	}
@@ -196,22 +196,22 @@ func (w *watched) await(ctx context.Context) {
 }
 
 // look sees how the process is now. What cannot be read has gone in the meantime.
-func (w *watched) look() ProcessState {
+func (w *watched) look() State {
 	poll := []unix.PollFd{{Fd: int32(w.exit), Events: unix.POLLIN}}
 	if n, err := unix.Poll(poll, 0); err == nil && n > 0 {
-		return ProcessExited // also when its parent has not asked for it yet
+		return Exited // also when its parent has not asked for it yet
 	}
 	st, err := w.readStat()
 	switch {
 	case err != nil || st.started != w.started:
-		return ProcessExited
+		return Exited
 	case st.exiting || st.killed || strings.ContainsRune("ZXx", st.state):
-		return ProcessDying
+		return Dying
 	case strings.ContainsRune("Tt", st.state):
-		return ProcessStopped
+		return Stopped
 	}
 	w.pickThreads() // not of one that ends: those that have ended would be reported again and again
-	return ProcessRunning
+	return Running
 }
 
 // readStat is one read.

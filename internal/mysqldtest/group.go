@@ -103,6 +103,13 @@ func (g *Group) Heal(a, b *Server) {
 	g.cut[b.Number] &^= 1 << a.Number
 }
 
+// IsCut reports whether the line between two servers is cut.
+func (g *Group) IsCut(a, b *Server) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.isCut(a, b)
+}
+
 func (g *Group) isCut(a, b *Server) bool { return g.cut[a.Number]&(1<<b.Number) != 0 }
 
 func (g *Group) at(host string, port uint16) *Server {

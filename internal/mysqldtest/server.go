@@ -1,7 +1,6 @@
 package mysqldtest
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -47,6 +46,7 @@ type Server struct {
 	inbox     []ack
 	conns     []int  // by number: the connection of each replica
 	name      string // of the process
+	changes   int
 
 	seen prints
 	has  hint
@@ -79,6 +79,7 @@ func (s *Server) boot() {
 	s.listen()
 	s.name = s.ID + "-" + strconv.Itoa(s.starts)
 	s.conn++
+	s.changes++
 }
 
 // listen forgets every replica.
@@ -95,6 +96,7 @@ func (s *Server) Crash() {
 
 func (s *Server) crash() {
 	s.running, s.stopped = false, false
+	s.changes++
 	s.receiver, s.applier = false, false
 	if s.group.Flavor == mysqld.MariaDB || s.group.RelayLogRecovery {
 		s.forget(RelayLogLostInRestart)
@@ -140,6 +142,7 @@ func (s *Server) Freeze() {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
 	s.stopped = s.running
+	s.changes++
 }
 
 // Thaw lets a frozen process go on.
@@ -147,21 +150,26 @@ func (s *Server) Thaw() {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
 	s.stopped = false
+	s.changes++
 }
 
 // Fill fills the server's disk, Empty makes room again. On a full disk nothing is received, applied or committed, and what
-// has to write waits; reading and SELECT 1 work.
-func (s *Server) Fill() {
+// has to write waits; reading and SELECT 1 work. It returns false where the disk was full already.
+func (s *Server) Fill() bool {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
+	was := s.full
 	s.full = true
+	return !was
 }
 
-// Empty makes room on the server's disk.
-func (s *Server) Empty() {
+// Empty makes room on the server's disk, and returns false where there was.
+func (s *Server) Empty() bool {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
+	was := s.full
 	s.full = false
+	return was
 }
 
 // Answers reports whether the process runs and is not frozen.
@@ -172,6 +180,14 @@ func (s *Server) Answers() bool {
 }
 
 func (s *Server) answers() bool { return s.running && !s.stopped }
+
+// Changes grows when what an observer must not miss happens to the server: its process ends, begins, stops or goes on, or
+// somebody else than its guard has a hand in it.
+func (s *Server) Changes() int {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	return s.changes
+}
 
 // Running reports whether there is a process.
 func (s *Server) Running() bool {
@@ -193,6 +209,7 @@ func (s *Server) HumanOpens() {
 	defer s.group.mu.Unlock()
 	if s.answers() {
 		s.readOnly = false
+		s.changes++
 	}
 }
 
@@ -205,6 +222,7 @@ func (s *Server) HumanStarts() {
 			s.group.reached(FenceOutlivesStart)
 		}
 		s.start()
+		s.changes++
 	}
 }
 
@@ -216,6 +234,7 @@ func (s *Server) HumanRestarts() {
 		s.receiver, s.applier = false, false
 		s.conn++
 		s.start()
+		s.changes++
 	}
 }
 
@@ -366,7 +385,9 @@ func (s *Server) following(to *Server) (int, bool) {
 	next := slices.Index(s.log, last) + 1
 	if next == 0 {
 		s.group.reached(DivergedIsRefused)
-		to.broken = fmt.Sprintf("error 1236: requested to start from GTID %s, which is not in the binary log", last)
+		to.receiver = false // it gives up for good
+		to.conn++
+		to.broken = "error 1236: requested to start from GTID " + last.String() + ", which is not in the binary log"
 		return 0, false
 	}
 	return next, next < len(s.log)

@@ -41,8 +41,10 @@ var picture = map[string][]string{
 	"api/server":       {"registry", "health", "api", "api/strict"},
 	"agent":            append(slices.Clone(rooms), "internal/portuse"),
 	"config":           {"registry", "mysqld", "agent"},
-	"demo":             {"registry", "identity", "api", "internal/lab"},                            // it drives processes from outside, as a person would
-	"cmd/*":            {"agent", "api", "registry", "config", "demo", "identity", "internal/lab"}, // whose certificate, which servers
+	"demo":             {"registry", "identity", "api", "internal/lab"},                                                               // it drives processes from outside, as a person would
+	"cmd/*":            {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/sim", "internal/mutant"}, // whose certificate, which servers
+	"internal/sim":     {"registry", "health", "mysqld", "promote", "promote/promise", "internal/mysqldtest"},
+	"internal/mutant":  {},
 }
 
 func checkImports(t *tree) []violation {

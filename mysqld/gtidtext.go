@@ -79,28 +79,12 @@ func parseMySQL(part string, items []item) ([]item, error) {
 
 // isUUID says whether s is a UUID in lower case.
 func isUUID(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case i == 8 || i == 13 || i == 18 || i == 23:
-			if c != '-' {
-				return false
-			}
-		case (c < '0' || c > '9') && (c < 'a' || c > 'f'):
-			return false
-		}
-	}
-	return len(s) == 36
+	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' && strings.Count(s, "-") == 4 && strings.Trim(s, "0123456789abcdef-") == ""
 }
 
 // isTag says whether s is a tag in lower case: a letter or _, and up to 31 letters, digits or _.
 func isTag(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c != '_' && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return len(s) >= 1 && len(s) <= 32
+	return len(s) > 0 && len(s) <= 32 && s[0] > '9' && strings.Trim(s, "_0123456789abcdefghijklmnopqrstuvwxyz") == ""
 }
 
 func parseInterval(item string) (run, error) {

@@ -37,7 +37,7 @@ type Event struct {
 // play lets e happen. It reports whether anything did.
 func (w *world) play(e Event) bool {
 	w.chance = uint64(e.Chance)
-	k := &kinds[e.Kind]
+	k := kinds[e.Kind]
 	if k.class == fault {
 		w.tell("%s %s %s", k.name, w.hosts[int(e.A)%len(w.hosts)].id, w.hosts[int(e.B)%len(w.hosts)].id)
 	}
@@ -162,11 +162,26 @@ var kinds = []kind{
 	{"agent deaf", fault, 2, func(_ *world, a, _ *host) bool { was := a.deaf; a.deaf = true; return !was }},
 	{"agent mute", fault, 2, func(_ *world, a, _ *host) bool { was := a.mute; a.mute = true; return !was }},
 	{"new leader", fault, 2, func(w *world, _, _ *host) bool { w.anyLeader().reset(); return true }},
-	{"somebody starts replication", fault, 2, func(w *world, a, _ *host) bool {
+	{"somebody starts replication", fault, 4, func(w *world, a, _ *host) bool {
 		if w.shape.Flavor != mysqld.MySQL || !a.server.Answers() { // MariaDB's fence is the guard's promise alone
 			return false
 		}
 		a.server.HumanStarts()
+		return true
+	}},
+	{"somebody restarts replication", fault, 2, func(w *world, a, _ *host) bool {
+		if w.shape.Flavor != mysqld.MySQL || !a.server.Answers() {
+			return false
+		}
+		a.server.HumanRestarts()
+		return true
+	}},
+	// Never drawn: MariaDB forgets what it received and did not apply, and nothing tells the guard. testdata/known has it.
+	{"somebody restarts replication on MariaDB", fault, 0, func(w *world, a, _ *host) bool {
+		if w.shape.Flavor != mysqld.MariaDB || !a.server.Answers() {
+			return false
+		}
+		a.server.HumanRestarts()
 		return true
 	}},
 	{"cut", fault, 3, func(w *world, a, b *host) bool {

@@ -287,7 +287,24 @@ func (e election) elect(voters []voter, winner voter, base mysqld.GTIDSet, why v
 		return e.patient(registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
 			"%s could win, but %d replicas can acknowledge for it, need %d. Way out: bring another member back", winner.member.ID, len(c.Ackers), c.K)})
 	}
+	c.Ackers = append(c.Ackers, e.mayAcknowledge(c)...)
+	slices.Sort(c.Ackers)
 	return Decision{Command: c}
+}
+
+// mayAcknowledge is who is no chosen acker of a former primary that wins again, and has not been heard fenced: it may still
+// follow it from the reign before. Its acknowledgement counts there, so a later fence must cover it (G2).
+func (e election) mayAcknowledge(c *registry.Elect) []registry.InstanceID {
+	if c.Winner != e.d.Former {
+		return nil
+	}
+	var ids []registry.InstanceID
+	for _, m := range e.d.Members {
+		if m.ID != c.Winner && !slices.Contains(c.Ackers, m.ID) && e.view[m.ID].Guard.Fenced != e.d.Epoch {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
 }
 
 // promoting waits for the winner's marker, and gives up on a winner that is lost when somebody else could win.

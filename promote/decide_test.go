@@ -217,7 +217,7 @@ func TestAHandOverEndsInAReign(t *testing.T) {
 		{"it does not close in time", group(3).closing().inPhase(limit), "elect 2 db1 by kept base u1:1-9 ackers db2+db3 k 1 (SwitchoverUndone)"},
 		{"the wanted winner does not promise", closed().guard("db2", func(g *health.Guard) { g.Promise = 1 }), "waiting Switchover"},
 		{"nor for half the time", closed().guard("db2", func(g *health.Guard) { g.Promise = 1 }).inPhase(limit / 2),
-			"elect 2 db1 by closed base u1:1-9 ackers db3 k 1 (Elected)"},
+			"elect 2 db1 by closed base u1:1-9 ackers db2+db3 k 1 (Elected)"},
 		{"the wanted winner holds something of its own", closed().change("db2", func(h *health.Heard) { h.Position = uuids("u1:1-9,u2:1") }), "waiting Switchover"},
 		{"nobody can acknowledge for it", closed().process("db1", gone).unheard("db3", time.Second).inPhase(2 * time.Second), "waiting AckersMissing"},
 		{"an unreadable position", closed().guard("db1", func(g *health.Guard) { g.ClosedPosition = "what" }), "waiting Unreadable"},

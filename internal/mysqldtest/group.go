@@ -2,7 +2,6 @@ package mysqldtest
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -61,12 +60,12 @@ func NewGroup(flavor mysqld.Flavor, n int) *Group {
 	return g
 }
 
-// Copy returns a group that stands where g does and goes its own way. Its OnAck is nobody's.
+// Copy returns a group that stands where g does and goes its own way, on the same goroutine. Its OnAck is nobody's.
 func (g *Group) Copy() *Group {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := &Group{Flavor: g.Flavor, RelayLogRecovery: g.RelayLogRecovery, OnAck: func(*Server, Txn) {}, size: g.size,
-		markers: slices.Clone(g.markers), cut: slices.Clone(g.cut), singles: maps.Clone(g.singles), quirks: g.quirks}
+		markers: slices.Clone(g.markers), cut: slices.Clone(g.cut), singles: g.singles, quirks: g.quirks}
 	servers := make([]Server, g.size)
 	for i, s := range g.servers {
 		t := &servers[i]

@@ -61,11 +61,7 @@ func (s *Server) status() mysqld.Status {
 	st := mysqld.Status{Flavor: s.group.Flavor, Version: "model", UUID: s.UUID(), ServerID: s.Number, ReadOnly: s.readOnly}
 	st.Executed, st.Received = s.sets()
 	st.SemiSync = mysqld.SemiSync{SourceEnabled: s.waits, ReplicaEnabled: s.heeds, K: s.k, Timeout: time.Hour}
-	for _, r := range s.group.servers {
-		if r.acking && r.connected() == s {
-			st.SemiSync.ConnectedAckers++
-		}
-	}
+	st.SemiSync.ConnectedAckers = s.ackers()
 	if !s.set {
 		return st
 	}
@@ -96,6 +92,8 @@ type Observer struct {
 	good   time.Time // when the server last answered
 	heard  time.Time // when its receiver last heard
 	went   time.Time // when a commit could last get through
+	face   face
+	looks  int // that saw something else than the one before
 	change chan struct{}
 }
 
@@ -122,6 +120,40 @@ func (o *Observer) Look() {
 	o.look()
 }
 
+// face is all of a server that its status shows.
+type face struct {
+	conn, starts, committed, log, relay, k, ackers    int
+	readOnly, waits, heeds, acking, receiver, applier bool
+	set, hears, answers                               bool
+	source                                            *Server
+	fenced, broken                                    string
+}
+
+func (s *Server) face() face {
+	f := face{conn: s.conn, starts: s.starts, committed: s.committed, log: len(s.log), relay: len(s.relay), k: s.k, ackers: s.ackers(),
+		readOnly: s.readOnly, waits: s.waits, heeds: s.heeds, acking: s.acking, receiver: s.receiver, applier: s.applier,
+		set: s.set, hears: s.connected() != nil, answers: s.answers(), source: s.source, fenced: s.fenced, broken: s.broken}
+	return f
+}
+
+// ackers is how many replicas that acknowledge are connected.
+func (s *Server) ackers() int {
+	n := 0
+	for _, r := range s.group.servers {
+		if r.acking && r.connected() == s {
+			n++
+		}
+	}
+	return n
+}
+
+// Looks grows with every look that sees anything but time pass.
+func (o *Observer) Looks() int {
+	o.server.group.mu.Lock()
+	defer o.server.group.mu.Unlock()
+	return o.looks
+}
+
 func (o *Observer) look() {
 	s, now, was := o.server, o.now(), o.seen
 	if o.seen.Incarnation != s.name && s.running {
@@ -145,11 +177,19 @@ func (o *Observer) look() {
 			o.went = now
 		}
 		o.seen.Canary = health.Canary{BlockedMillis: now.Sub(o.went).Milliseconds(), WaitingForAcks: !s.full}
-		o.seen.Status, o.seen.Good, o.good = s.status(), true, now
+		if f := s.face(); f != o.face || !o.seen.Good {
+			o.seen.Status, o.seen.Good, o.face = s.status(), true, f
+			o.looks++
+		}
+		o.good = now
 	} else {
 		o.seen.Err = ErrDown
+		o.looks++
 	}
 	o.seen.Silence = now.Sub(o.heard)
+	if (o.seen.Silence > 0 && s.set) || o.seen.Canary.BlockedMillis > 0 || was.Process != o.seen.Process {
+		o.looks++
+	}
 	if o.change != nil && (was.Process != o.seen.Process || was.Incarnation != o.seen.Incarnation || was.Status.ReadOnly != o.seen.Status.ReadOnly ||
 		!was.Status.Position().Equal(o.seen.Status.Position())) {
 		close(o.change)

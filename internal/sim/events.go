@@ -25,6 +25,7 @@ type kind struct {
 	class  class
 	weight int // among its class
 	do     func(w *world, a, b *host) bool
+	moves  bool // after it more can be done than to let time pass
 }
 
 // Event is one thing that happens: of which kind, to whom, and what it draws from.
@@ -41,7 +42,7 @@ func (w *world) play(e Event) bool {
 	if k.class == fault {
 		w.tell("%s %s %s", k.name, w.hosts[int(e.A)%len(w.hosts)].id, w.hosts[int(e.B)%len(w.hosts)].id)
 	}
-	phase := w.truth().Phase
+	phase := w.phase
 	if !k.do(w, w.hosts[int(e.A)%len(w.hosts)], w.hosts[int(e.B)%len(w.hosts)]) {
 		return false
 	}
@@ -56,38 +57,38 @@ const timePasses = 0
 
 // kinds are all kinds of events. A new one is appended: cases in testdata name them.
 var kinds = []kind{
-	{"time passes", work, 1, (*world).passes}, // timePasses
-	{"act", work, 200, func(w *world, a, _ *host) bool { return w.someone(a, (*host).act) }},
-	{"sync", work, 24, func(w *world, a, _ *host) bool { return w.someone(a, (*host).sync) }},
+	{"time passes", work, 1, (*world).passes, false}, // timePasses
+	{"act", work, 200, func(w *world, a, _ *host) bool { return w.someone(a, (*host).act) }, true},
+	{"sync", work, 24, func(w *world, a, _ *host) bool { return w.someone(a, (*host).sync) }, false},
 	{"look", work, 16, func(w *world, a, _ *host) bool {
 		return w.someone(a, func(h *host) bool { return h.guard != nil && h.server.Changes() != h.noticed && h.look() })
-	}},
+	}, false},
 	{"report", work, 16, func(w *world, a, _ *host) bool {
 		return w.someone(a, func(h *host) bool { return h.news && h.send() })
-	}},
-	{"mail", work, 40, (*world).carry},
-	{"follow the log", work, 16, func(w *world, _, _ *host) bool { return w.anyLeader().follow() }},
-	{"decide", work, 12, func(w *world, _, _ *host) bool { l := w.anyLeader(); return l.stale && l.decide() }},
-	{"propose", work, 24, func(w *world, _, _ *host) bool { return w.anyLeader().propose() }},
-	{"write", work, 5, func(w *world, a, _ *host) bool {
+	}, false},
+	{"mail", work, 40, (*world).carry, false},
+	{"follow the log", work, 16, func(w *world, _, _ *host) bool { return w.anyLeader().follow() }, false},
+	{"decide", work, 12, func(w *world, _, _ *host) bool { l := w.anyLeader(); return l.stale && l.decide() }, false},
+	{"propose", work, 24, func(w *world, _, _ *host) bool { return w.anyLeader().propose() }, false},
+	{"write", work, 2, func(w *world, a, _ *host) bool {
 		return w.someone(a, func(h *host) bool { _, ok := w.group.Commit(h.server); return ok })
-	}},
+	}, false},
 	{"deliver", work, 40, func(w *world, a, _ *host) bool {
 		return w.someone(a, func(h *host) bool { return w.group.Deliver(h.server) })
-	}},
+	}, true},
 	{"ack", work, 30, func(w *world, a, _ *host) bool {
 		return w.someone(a, func(h *host) bool { return w.group.Ack(h.server) })
-	}},
+	}, true},
 	{"apply", work, 30, func(w *world, a, _ *host) bool {
 		return w.someone(a, func(h *host) bool { return w.group.Apply(h.server) })
-	}},
+	}, true},
 	{"read", work, 2, func(w *world, a, _ *host) bool {
 		if !a.server.Writable() {
 			return false
 		}
 		w.readAll(a)
 		return true
-	}},
+	}, false},
 
 	{"start", repair, 8, func(_ *world, a, _ *host) bool {
 		if a.server.Running() {
@@ -95,44 +96,44 @@ var kinds = []kind{
 		}
 		a.server.Start()
 		return true
-	}},
+	}, true},
 	{"thaw", repair, 4, func(_ *world, a, _ *host) bool {
 		if a.server.Answers() || !a.server.Running() {
 			return false
 		}
 		a.server.Thaw()
 		return true
-	}},
+	}, true},
 	{"agent starts", repair, 8, func(w *world, a, _ *host) bool {
 		if a.guard != nil {
 			return false
 		}
 		a.begin()
 		return true
-	}},
+	}, true},
 	{"agent hears and is heard", repair, 6, func(_ *world, a, _ *host) bool {
 		was := a.deaf || a.mute
 		a.deaf, a.mute = false, false
 		return was
-	}},
+	}, true},
 	{"heal", repair, 8, func(w *world, a, b *host) bool {
 		if !w.group.IsCut(a.server, b.server) {
 			return false
 		}
 		w.group.Heal(a.server, b.server)
 		return true
-	}},
-	{"make room", repair, 4, func(_ *world, a, _ *host) bool { return a.server.Empty() }},
+	}, true},
+	{"make room", repair, 4, func(_ *world, a, _ *host) bool { return a.server.Empty() }, true},
 
-	{"crash", fault, 3, func(_ *world, a, _ *host) bool { return a.crash() }},
-	{"crash the primary", fault, 8, func(w *world, _, _ *host) bool { h := w.primary(); return h != nil && h.crash() }},
+	{"crash", fault, 3, func(_ *world, a, _ *host) bool { return a.crash() }, false},
+	{"crash the primary", fault, 8, func(w *world, _, _ *host) bool { h := w.primary(); return h != nil && h.crash() }, false},
 	{"restart", fault, 2, func(_ *world, a, _ *host) bool {
 		if !a.crash() {
 			return false
 		}
 		a.server.Start()
 		return true
-	}},
+	}, false},
 	{"restart the primary", fault, 2, func(w *world, _, _ *host) bool {
 		h := w.primary()
 		if h == nil || !h.crash() {
@@ -140,42 +141,42 @@ var kinds = []kind{
 		}
 		h.server.Start()
 		return true
-	}},
-	{"freeze", fault, 2, func(_ *world, a, _ *host) bool { return a.freeze() }},
-	{"freeze the primary", fault, 3, func(w *world, _, _ *host) bool { h := w.primary(); return h != nil && h.freeze() }},
-	{"disk full", fault, 1, func(_ *world, a, _ *host) bool { return a.server.Fill() }},
-	{"disk of the primary full", fault, 1, func(w *world, _, _ *host) bool { h := w.primary(); return h != nil && h.server.Fill() }},
+	}, false},
+	{"freeze", fault, 2, func(_ *world, a, _ *host) bool { return a.freeze() }, false},
+	{"freeze the primary", fault, 3, func(w *world, _, _ *host) bool { h := w.primary(); return h != nil && h.freeze() }, false},
+	{"disk full", fault, 1, func(_ *world, a, _ *host) bool { return a.server.Fill() }, false},
+	{"disk of the primary full", fault, 1, func(w *world, _, _ *host) bool { h := w.primary(); return h != nil && h.server.Fill() }, false},
 	{"agent dies", fault, 3, func(_ *world, a, _ *host) bool {
 		if a.guard == nil {
 			return false
 		}
 		a.end()
 		return true
-	}},
+	}, false},
 	{"promise file lost", fault, 1, func(_ *world, a, _ *host) bool {
 		if a.guard != nil {
 			a.end()
 		}
 		a.forget()
 		return true
-	}},
-	{"agent deaf", fault, 2, func(_ *world, a, _ *host) bool { was := a.deaf; a.deaf = true; return !was }},
-	{"agent mute", fault, 2, func(_ *world, a, _ *host) bool { was := a.mute; a.mute = true; return !was }},
-	{"new leader", fault, 2, func(w *world, _, _ *host) bool { w.anyLeader().reset(); return true }},
+	}, false},
+	{"agent deaf", fault, 2, func(_ *world, a, _ *host) bool { was := a.deaf; a.deaf = true; return !was }, false},
+	{"agent mute", fault, 2, func(_ *world, a, _ *host) bool { was := a.mute; a.mute = true; return !was }, false},
+	{"new leader", fault, 2, func(w *world, _, _ *host) bool { w.anyLeader().reset(); return true }, false},
 	{"somebody starts replication", fault, 4, func(w *world, a, _ *host) bool {
 		if w.shape.Flavor != mysqld.MySQL || !a.server.Answers() { // MariaDB's fence is the guard's promise alone
 			return false
 		}
 		a.server.HumanStarts()
 		return true
-	}},
+	}, false},
 	{"somebody restarts replication", fault, 2, func(w *world, a, _ *host) bool {
 		if w.shape.Flavor != mysqld.MySQL || !a.server.Answers() {
 			return false
 		}
 		a.server.HumanRestarts()
 		return true
-	}},
+	}, false},
 	// Never drawn: MariaDB forgets what it received and did not apply, and nothing tells the guard. testdata/known has it.
 	{"somebody restarts replication on MariaDB", fault, 0, func(w *world, a, _ *host) bool {
 		if w.shape.Flavor != mysqld.MariaDB || !a.server.Answers() {
@@ -183,14 +184,14 @@ var kinds = []kind{
 		}
 		a.server.HumanRestarts()
 		return true
-	}},
+	}, false},
 	{"cut", fault, 3, func(w *world, a, b *host) bool {
 		if a == b || w.group.IsCut(a.server, b.server) {
 			return false
 		}
 		w.group.Cut(a.server, b.server)
 		return true
-	}},
+	}, false},
 	{"isolate", fault, 2, func(w *world, a, _ *host) bool {
 		for _, b := range w.hosts {
 			if b != a {
@@ -199,22 +200,22 @@ var kinds = []kind{
 		}
 		a.deaf, a.mute = true, true
 		return true
-	}},
+	}, false},
 	{"everything stands still", fault, 2, func(w *world, _, _ *host) bool {
 		w.now = w.now.Add(time.Duration(w.draw(3000)) * time.Millisecond)
 		return true
-	}},
+	}, false},
 	{"switchover", fault, 6, func(w *world, a, _ *host) bool {
 		d := w.truth()
 		return w.commit("operator", &registry.Revoke{Database: database, Epoch: d.Epoch + 1, To: a.id, Cause: registry.Cause{Code: promote.Switchover}})
-	}},
-	{"host loses power", fault, 2, func(_ *world, a, _ *host) bool { a.powerCut(); return true }},
+	}, false},
+	{"host loses power", fault, 2, func(_ *world, a, _ *host) bool { a.powerCut(); return true }, false},
 	{"power cut", fault, 1, func(w *world, _, _ *host) bool {
 		for _, h := range w.hosts {
 			h.powerCut()
 		}
 		return true
-	}},
+	}, false},
 }
 
 // anyLeader is the first one most of the time: the other one is behind, and still speaks.
@@ -236,12 +237,8 @@ func (w *world) primary() *host {
 
 // someone lets the first host do something that can, from a on.
 func (w *world) someone(a *host, do func(*host) bool) bool {
-	for i := range w.hosts {
-		if do(w.hosts[(int(a.server.Number)-1+i)%len(w.hosts)]) {
-			return true
-		}
-	}
-	return false
+	from := int(a.server.Number) - 1
+	return slices.ContainsFunc(w.hosts[from:], do) || slices.ContainsFunc(w.hosts[:from], do)
 }
 
 // passes lets time pass in which those who can look and report; some of it is lost.
@@ -252,11 +249,13 @@ func (w *world) passes(_, _ *host) bool {
 			continue
 		}
 		h.look()
-		if r := h.report(); !h.mute {
-			for i, l := range w.leaders {
-				if w.draw(16) > 11*i { // most reports go to the first
-					l.receive(h, r)
-				}
+		r := h.sent
+		if h.news || r == nil {
+			r = h.report()
+		}
+		for i, l := range w.leaders {
+			if !h.mute && w.draw(16) > 11*i { // most reports go to the first
+				l.receive(h, r)
 			}
 		}
 	}

@@ -33,7 +33,9 @@ type host struct {
 	announced bool // the registry knows its promise file
 	stale     bool // something that the next step depends on may have changed
 
-	rests int // until so many events have happened: its last step is to be tried again
+	looks int            // of the observer, when the guard was last told
+	sent  *health.Report // the last one
+	rests int            // until so many events have happened: its last step is to be tried again
 	hand  *hand
 	in    *registry.Database // in which the step under way was begun
 	step  promote.Step
@@ -94,7 +96,7 @@ func (s *store) Save(r promise.Record) error {
 func (h *host) begin() {
 	w := h.world
 	h.boot++
-	h.seq, h.deaf, h.mute, h.stale, h.news = 0, false, false, true, true
+	h.seq, h.deaf, h.mute, h.stale, h.news, h.sent = 0, false, false, true, true, nil
 	h.eyes = mysqldtest.NewObserver(h.server, w.clock)
 	h.file.open()
 	h.guard = promote.NewDriven(promote.GuardConfig{Database: database, Instance: h.id, Logger: w.logger}, &h.file, gate{h}, h)
@@ -138,7 +140,10 @@ func (h *host) announce() bool {
 func (h *host) look() bool {
 	h.eyes.Look()
 	h.noticed = h.server.Changes()
-	h.stale, h.news, h.rests = true, true, min(h.rests, h.world.tick+4)
+	if looks := h.eyes.Looks(); looks != h.looks {
+		h.looks = looks
+		h.stale, h.news, h.rests = true, true, min(h.rests, h.world.tick+4)
+	}
 	return true
 }
 
@@ -308,6 +313,7 @@ func (h *host) report() *health.Report {
 	r := h.world.paper()
 	*r = health.Report{Database: database, Instance: h.id, Boot: strconv.Itoa(h.boot), Seq: h.seq, Preflight: true, Guard: h.guard.Report()}
 	health.Describe(h.eyes.Latest(), r)
+	h.sent = r
 	return r
 }
 

@@ -62,9 +62,9 @@ func (l *leader) follow() bool {
 	return true
 }
 
-// receive is what health.Board does.
+// receive is what health.Board does. The newest report again stands for one that says the same.
 func (l *leader) receive(from *host, r *health.Report) {
-	if old := l.board[from.server.Number-1].report; old != nil && old.Boot == r.Boot && r.Seq <= old.Seq {
+	if old := l.board[from.server.Number-1].report; old != nil && old != r && old.Boot == r.Boot && r.Seq <= old.Seq {
 		return
 	}
 	l.board[from.server.Number-1] = entry{r, l.world.now}

@@ -147,8 +147,10 @@ func (r *run) gap(n int) {
 			continue
 		}
 		n, idle = n-1, 0
-		quiet++
-		if kind != timePasses {
+		switch {
+		case kind == timePasses:
+			quiet++
+		case kinds[kind].moves:
 			quiet = 0
 		}
 	}
@@ -262,7 +264,7 @@ func (w *world) round() {
 			h.server.Start()
 		}
 		h.announce()
-		h.view = w.last()
+		h.view, h.stale = w.last(), true
 		w.tick += 20
 		for range 24 {
 			if !h.hand.busy {

@@ -45,9 +45,9 @@ func newTally() *Tally {
 		Commands: map[string]uint64{}, Causes: map[string]uint64{}, Proofs: map[string]uint64{}, Waiting: map[string]uint64{}}
 }
 
-func (t *Tally) happened(kind int, phase registry.Phase) {
+func (t *Tally) happened(kind, phase int) {
 	t.Events[kind]++
-	t.ByPhase[kind][slices.Index(phases, phase)]++
+	t.ByPhase[kind][phase]++
 }
 
 func (t *Tally) refused(err error) {

@@ -48,6 +48,7 @@ type world struct {
 	leaders []*leader
 	states  []*registry.State
 	phases  []*registry.Database // of states
+	phase   int                  // of the last one, in the order of the list phases
 	mail    []letter
 	now     time.Time
 	tick    int    // how many events have happened, more or less
@@ -102,7 +103,7 @@ func newWorld(shape Shape, hands []*hand, t *Tally) *world {
 func (w *world) copied(hands []*hand, t *Tally) *world {
 	c := &world{shape: w.shape, group: w.group.Copy(), now: w.now, files: w.files, logger: w.logger, tally: t, check: w.check.copied()}
 	c.group.OnAck = c.onAck
-	c.states, c.phases = slices.Clone(w.states), slices.Clone(w.phases)
+	c.states, c.phases, c.phase = slices.Clone(w.states), slices.Clone(w.phases), w.phase
 	for i, h := range w.hosts {
 		d := &host{world: c, id: h.id, server: c.group.Servers()[i], hand: hands[i], boot: h.boot, seq: h.seq, view: h.view, stale: true}
 		d.promised = h.promised
@@ -143,6 +144,7 @@ func must(state *registry.State, c registry.Command) *registry.State {
 func (w *world) push(s *registry.State) {
 	d, _ := s.Database(database)
 	w.states, w.phases = append(w.states, s), append(w.phases, d)
+	w.phase = slices.Index(phases, d.Phase)
 }
 
 func (w *world) head() *registry.State     { return w.states[len(w.states)-1] }

@@ -130,8 +130,8 @@ func (g *Group) Commit(s *Server) (t Txn, ok bool) {
 	return s.write(Application), true
 }
 
-// Deliver lets to's receiver fetch one transaction, and acknowledge it where it does. It returns false when there is
-// nothing to fetch or no way.
+// Deliver lets to's receiver connect and fetch one transaction, and acknowledge it where it does. It returns false when
+// there is nothing to fetch or no way, and nothing has changed.
 func (g *Group) Deliver(to *Server) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -139,14 +139,15 @@ func (g *Group) Deliver(to *Server) bool {
 	if src == nil || to.full {
 		return false
 	}
-	if src.conns[to.Number] != to.conn {
+	connects := src.conns[to.Number] != to.conn
+	if connects {
 		// A new connection ends the old one of the same replica, and what it still had to say.
 		src.conns[to.Number] = to.conn
 		src.inbox = slices.DeleteFunc(src.inbox, func(a ack) bool { return a.from == to.Number })
 	}
 	i, ok := src.following(to)
 	if !ok {
-		return false
+		return connects || to.broken != ""
 	}
 	to.relay = append(to.relay, src.log[i])
 	to.seen.stale = true

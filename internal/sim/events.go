@@ -283,15 +283,19 @@ func (w *world) carry(_, _ *host) bool {
 }
 
 func (h *host) crash() bool {
-	was := h.server.Running()
+	if !h.server.Running() {
+		return false
+	}
 	h.server.Crash()
-	return was
+	return true
 }
 
 func (h *host) freeze() bool {
-	was := h.server.Answers()
+	if !h.server.Answers() {
+		return false
+	}
 	h.server.Freeze()
-	return was
+	return true
 }
 
 func (h *host) powerCut() {

@@ -176,7 +176,6 @@ func (h *host) act() bool {
 		h.in = h.sees()
 		h.step = h.guard.Next(h.in)
 		if h.step.Verb == promote.Wait {
-			h.rests = h.world.tick + 8
 			return false
 		}
 		h.world.tally.Verbs[string(h.step.Verb)]++

@@ -16,7 +16,7 @@ import (
 
 // slice is the part of `make sim` that every run of the tests plays.
 func slice(t *testing.T) Walk {
-	w := Walk{First: 1, Schedules: 12_000, Workers: runtime.GOMAXPROCS(0), Enough: 1}
+	w := Walk{First: 1, Schedules: 6_000, Workers: runtime.GOMAXPROCS(0), Enough: 1}
 	if testing.Short() {
 		w.Schedules = 3_000
 	}
@@ -93,7 +93,7 @@ func TestTheEventsOfASchedulePlayedAgainDoTheSame(t *testing.T) {
 	p := newPlayer()
 	defer p.close()
 	for seed := uint64(1); seed <= 60; seed++ {
-		var once, again story
+		once, again := story{every: true}, story{every: true}
 		var events []Event
 		shape, _ := p.play(seed, &once, &events)
 		var text bytes.Buffer

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/internal/mysqldtest"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote"
 	"github.com/baton-db/baton/registry"
@@ -312,19 +313,32 @@ func (w *world) wellServed() bool {
 	return ok && w.isServed(t)
 }
 
-// mayBeStuck reports what is for people: too few members are left that do not contradict each other, or nobody can prove
-// to have everything, because the former primary has forgotten that it reigned.
+// mayBeStuck reports what is for people: members contradict each other, and too few are left that do not or an election
+// says so and refuses; or nobody can prove to have everything, because the former primary has forgotten that it reigned.
 func (w *world) mayBeStuck() bool {
-	if d := w.truth(); d.Phase == registry.Fencing && d.Former != "" && w.host(d.Former).forgot {
+	d := w.truth()
+	id := d.Former
+	if id == "" {
+		id = d.Primary
+	}
+	if id == "" {
+		return false
+	}
+	if d.Phase == registry.Fencing && w.host(id).forgot {
 		return true
 	}
-	diverged := 0
+	contradict := 0
 	for _, h := range w.hosts {
-		if h.guard.Report().Diverged != "" {
-			diverged++
+		has := w.host(id).server.Holds
+		if h.guard.Report().Diverged != "" || slices.ContainsFunc(h.server.Log(), func(t mysqldtest.Txn) bool { return !has(t) }) {
+			contradict++
 		}
 	}
-	return len(w.hosts)-diverged < w.shape.K+1
+	if len(w.hosts)-contradict < w.shape.K+1 {
+		return true
+	}
+	view, clock := w.leaders[0].look()
+	return contradict > 0 && promote.Decide(d, view, promote.DefaultRules(), clock).Waiting.Code == promote.Divergent
 }
 
 // explain says where everybody stands.

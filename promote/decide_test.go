@@ -166,7 +166,7 @@ func TestAFormerPrimaryThatIsBackSpeaksForItself(t *testing.T) {
 		{"unless it cannot prove that it is the one", cut().closed("u1:1-9").amnesiac("db1"), "waiting AckersMissing"},
 		{"or lacks what somebody has from it", cut().closed("u1:1-9").fenced("db3", "u1:1-10"), "waiting AckersMissing"},
 		{"a marker of another one does not contradict it", cut().closed("u1:1-9").fenced("db3", "u1:1-8,u3:1"), "elect 2 db1 by closed base u1:1-9 ackers db2 k 1 (Elected)"},
-		{"with one acker", group(3).fencing().fenced("db2", "u1:1-9").closed("u1:1-9"), "elect 2 db1 by closed base u1:1-9 ackers db2 k 1 (Elected)"},
+		{"with one acker: who was not heard fenced may still follow it, and counts", group(3).fencing().fenced("db2", "u1:1-9").closed("u1:1-9"), "elect 2 db1 by closed base u1:1-9 ackers db2+db3 k 1 (Elected)"},
 		{"alone it cannot acknowledge", group(3).fencing().closed("u1:1-9"), "waiting AckersMissing"},
 		{"it has more than the fenced ones: it goes on, and nothing is errant",
 			group(3).fencing().fenced("db2", "u1:1-9").fenced("db3", "u1:1-9").closed("u1:1-11"), "elect 2 db1 by fenced base u1:1-9 ackers db2+db3 k 1 (Elected)"},

@@ -70,7 +70,7 @@ var kinds = []kind{
 	{"follow the log", work, 16, func(w *world, _, _ *host) bool { return w.anyLeader().follow() }, false},
 	{"decide", work, 12, func(w *world, _, _ *host) bool { l := w.anyLeader(); return l.stale && l.decide() }, false},
 	{"propose", work, 24, func(w *world, _, _ *host) bool { return w.anyLeader().propose() }, false},
-	{"write", work, 16, func(w *world, a, _ *host) bool {
+	{"write", work, 8, func(w *world, a, _ *host) bool {
 		return w.someone(a, func(h *host) bool { _, ok := w.group.Commit(h.server); return ok })
 	}, false},
 	{"deliver", work, 40, func(w *world, a, _ *host) bool {

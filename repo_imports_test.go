@@ -13,6 +13,7 @@ const module = "github.com/baton-db/baton"
 // rooms are all rooms that one node is made of.
 var rooms = []string{
 	"registry", "raft", "discovery", "health", "mysqld", "promote", "dnsserver", "hostsgen", "identity", "api", "api/server",
+	"registry/codec", "promote/decide", "api/operate",
 }
 
 // picture says which of our own packages the code of each package may import: doc.go, as a table. Tests, and packages
@@ -20,12 +21,13 @@ var rooms = []string{
 var picture = map[string][]string{
 	".":                {},
 	"registry":         {},
+	"registry/codec":   {"registry"},
 	"mysqld":           {},
 	"identity":         {},
 	"discovery":        {},
 	"internal/simnet":  {},
 	"internal/lab":     {},
-	"raft":             {"registry", "raft/raftlog", "raft/vendorlog"},
+	"raft":             {"registry", "registry/codec", "raft/raftlog", "raft/vendorlog"},
 	"raft/raftlog":     {},
 	"raft/vendorlog":   {},
 	"internal/portuse": {},
@@ -33,9 +35,11 @@ var picture = map[string][]string{
 	"hostsgen":         {"registry"},
 	"health":           {"registry", "mysqld"},
 	"promote":          {"registry", "health", "mysqld", "promote/promise"},
+	"promote/decide":   {"registry", "health", "mysqld"},
 	"promote/promise":  {"registry"},
-	"api":              {"registry", "health", "identity"},
-	"api/server":       {"registry", "health", "api"},
+	"api":              {"registry", "registry/codec", "health", "identity"},
+	"api/operate":      {"registry", "health", "api"},
+	"api/server":       {"registry", "registry/codec", "health", "api", "api/operate"},
 	"agent":            append(slices.Clone(rooms), "internal/portuse"),
 	"config":           append(slices.Clone(rooms), "agent"),
 	"demo":             append(slices.Clone(rooms), "agent", "config", "internal/lab"),
@@ -133,8 +137,10 @@ func within(p, prefix string) bool { return p == prefix || strings.HasPrefix(p, 
 // pureFiles are the files, by path pattern, that hold nothing but functions of their arguments.
 var pureFiles = []string{
 	"registry/*.go",
-	"promote/decide*.go",
+	"registry/codec/*.go",
+	"promote/decide/decide*.go",
 	"promote/step*.go",
+	"api/operate/*.go",
 	"mysqld/gtid*.go",
 	"dnsserver/answer*.go",
 	"hostsgen/merge*.go",

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 func TestAnyOrderOfCommandsKeepsTheInvariants(t *testing.T) {
@@ -243,21 +244,21 @@ func TestARefusedCommandLeavesNoTraceAndAnAppliedStateNeverChanges(t *testing.T)
 func TestServersThatReadTheLogHoldTheSameBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		walk(t, func(before, after *registry.State, c registry.Command, err error) {
-			b, encodeErr := registry.Encode(c)
+			b, encodeErr := codec.Encode(c)
 			if encodeErr != nil {
 				t.Fatal(encodeErr)
 			}
-			again, decodeErr := registry.Decode(b)
+			again, decodeErr := codec.Decode(b)
 			if decodeErr != nil {
 				t.Fatal(decodeErr)
 			}
-			if c2, _ := registry.Encode(again); !bytes.Equal(b, c2) {
+			if c2, _ := codec.Encode(again); !bytes.Equal(b, c2) {
 				t.Fatalf("%T: %s, then %s", c, b, c2)
 			}
 			if dice(t, 2, "restart") > 0 {
 				return // a server restarts from a snapshot now and then
 			}
-			restored, decodeErr := registry.DecodeState(encoded(t, before))
+			restored, decodeErr := codec.DecodeState(encoded(t, before))
 			if decodeErr != nil {
 				t.Fatal(decodeErr)
 			}
@@ -277,7 +278,7 @@ func encoded(t *rapid.T, s *registry.State) []byte {
 	if s == nil {
 		return nil
 	}
-	b, err := registry.EncodeState(s)
+	b, err := codec.EncodeState(s)
 	if err != nil {
 		t.Fatal(err)
 	}

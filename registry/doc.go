@@ -2,7 +2,7 @@
 //
 // Everything anyone sees is a function of *State: DNS answers, hosts files, the API and what a guard does to its mysqld.
 // A State changes only by a Command, which carries every value it needs: Apply reads no clock, no configuration and no
-// random source, so every server that applies the same commands holds the same State, byte for byte (EncodeState).
+// random source, so every server that applies the same commands holds the same State, byte for byte (package codec).
 //
 // # The life of a database
 //
@@ -24,7 +24,4 @@
 // Apply checks the arithmetic of exclusion again, whoever computed it: Elect needs proof, either fenced ackers >= |A|-K+1,
 // or the former primary closed at a known position, or a base that an earlier Elect of the same interregnum has settled
 // (G1, G2). Epochs only grow (G6).
-//
-// A command is one version byte, a two-byte kind and JSON with no unknown fields; a state is a version byte and JSON.
-// Unknown versions, kinds and fields are errors, never skipped. testdata holds golden bytes.
 package registry

@@ -15,8 +15,6 @@ type Revoke struct {
 	AtMillis int64        `json:"at_ms"`
 }
 
-func (*Revoke) kind() kind { return kindRevoke }
-
 // Urgent is true: every millisecond of it is outage.
 func (*Revoke) Urgent() bool { return true }
 
@@ -77,8 +75,6 @@ type Escalate struct {
 	AtMillis int64        `json:"at_ms"`
 }
 
-func (*Escalate) kind() kind { return kindEscalate }
-
 // Urgent is true.
 func (*Escalate) Urgent() bool { return true }
 
@@ -124,8 +120,6 @@ type Elect struct {
 	Cause    Cause        `json:"cause"`
 	AtMillis int64        `json:"at_ms"`
 }
-
-func (*Elect) kind() kind { return kindElect }
 
 // Urgent is true.
 func (*Elect) Urgent() bool { return true }
@@ -230,8 +224,6 @@ type Establish struct {
 	AtMillis int64        `json:"at_ms"`
 }
 
-func (*Establish) kind() kind { return kindEstablish }
-
 // Urgent is true: the name is published by it.
 func (*Establish) Urgent() bool { return true }
 
@@ -263,8 +255,6 @@ type AddAcker struct {
 	AtMillis int64        `json:"at_ms"`
 }
 
-func (*AddAcker) kind() kind { return kindAddAcker }
-
 // Urgent is false.
 func (*AddAcker) Urgent() bool { return false }
 
@@ -291,8 +281,6 @@ type Refuse struct {
 	Cause    Cause        `json:"cause,omitzero"`
 	AtMillis int64        `json:"at_ms"`
 }
-
-func (*Refuse) kind() kind { return kindRefuse }
 
 // Urgent is false.
 func (*Refuse) Urgent() bool { return false }

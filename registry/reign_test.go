@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 func TestAnElectNeedsAProofThatHolds(t *testing.T) {
@@ -136,8 +137,8 @@ func TestARefusedCommandOnlyMovesTheIndex(t *testing.T) {
 	if !errors.Is(err, registry.ErrStale) || next == nil || next.Index() != 77 {
 		t.Fatalf("next: %v, %v", next, err)
 	}
-	want, _ := registry.EncodeState(s.WithIndex(77))
-	if got, _ := registry.EncodeState(next); string(got) != string(want) {
+	want, _ := codec.EncodeState(s.WithIndex(77))
+	if got, _ := codec.EncodeState(next); string(got) != string(want) {
 		t.Errorf("state after a refused command:\n%s\nwant\n%s", got, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/operate"
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/registry"
 )
@@ -91,7 +92,7 @@ func (s *Server) summaries(st *registry.State) []api.DatabaseSummary {
 	for _, d := range st.Databases() {
 		view, heard := s.cfg.Backend.View(d.Name), 0
 		for _, m := range d.Members {
-			if h, ok := view[m.ID]; ok && h.Age <= heardWithin {
+			if h, ok := view[m.ID]; ok && h.Age <= operate.HeardWithin {
 				heard++
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // enter takes a place among the streams of this server; leave must follow.
@@ -145,7 +146,7 @@ func (p *packer) pack(f api.Frame, b Backend) ([]byte, error) {
 	f.Contact = b.LastContact()
 	if f.Kind == api.FrameSnapshot {
 		st := b.State()
-		encoded, err := registry.EncodeState(st)
+		encoded, err := codec.EncodeState(st)
 		if err != nil {
 			return nil, fmt.Errorf("state stream: %w", err)
 		}

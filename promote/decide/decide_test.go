@@ -1,4 +1,4 @@
-package promote
+package decide
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // decoded makes a state of a database in the way a snapshot is read.
@@ -16,7 +17,7 @@ func decoded(t testing.TB, d *registry.Database) *registry.State {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := registry.DecodeState(append([]byte{1}, body...))
+	s, err := codec.DecodeState(append([]byte{1}, body...))
 	if err != nil {
 		t.Fatal(err)
 	}

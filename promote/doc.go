@@ -24,6 +24,10 @@
 // reigned; after a power cut it alone proves the base. A promise file has a name that is registered with the member, and a
 // guard acts on no state that does not name its own: any promise made in a lost one is older than that state (G3).
 //
+// A winner may lack something of the base: then it follows a fenced member that holds it, which can grow no more, until it
+// holds all that this one holds; before that nobody follows the winner. Nothing new can come in by this way, and a winner
+// that is lost on it leaves the base settled.
+//
 // A winner that loses its epoch while its marker waits can neither close nor follow; so what a guard led is durable before the
 // marker, and such a process is ended. A marker that nobody else has makes a member diverge: it is written when enough ackers
 // are connected, and the next winner is who leaves the fewest members with transactions that it lacks.

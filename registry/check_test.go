@@ -20,7 +20,7 @@ func TestAnyOrderOfCommandsKeepsTheInvariants(t *testing.T) {
 		walk(t, func(before, after *registry.State, c registry.Command, err error) {
 			for _, d := range after.Databases() {
 				if pasts[d.Name] == nil {
-					pasts[d.Name] = &past{}
+					pasts[d.Name] = &past{passed: map[registry.InstanceID]bool{}}
 				}
 				was, _ := before.Database(d.Name)
 				pasts[d.Name].step(t, was, d, c, err)
@@ -33,9 +33,10 @@ func TestAnyOrderOfCommandsKeepsTheInvariants(t *testing.T) {
 
 // past remembers what a database has been through, on its own account.
 type past struct {
-	established bool           // there has been a primary
-	elected     registry.Proof // of the Elect of this epoch
-	proved      bool           // an Elect of this interregnum proved a base
+	established bool                         // there has been a primary
+	elected     registry.Proof               // of the Elect of this epoch
+	proved      bool                         // an Elect of this interregnum proved a base
+	passed      map[registry.InstanceID]bool // who was lost while it caught up, in this interregnum
 }
 
 // step holds what one command may do to a database, and what an Elect must prove.
@@ -54,13 +55,16 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 		revoked = true
 		p.proved = was.Phase == registry.Promoting && (p.proved || p.elected != registry.ProofKept)
 		p.elected = ""
+		if was.CatchUp != nil {
+			p.passed[was.Primary] = true
+		}
 	case *registry.Elect:
 		if lack := p.lacks(was, c); lack != "" {
 			t.Fatalf("an Elect was accepted: %s", lack)
 		}
 		p.elected = c.Proof
 	case *registry.Establish:
-		*p = past{established: true}
+		*p = past{established: true, passed: map[registry.InstanceID]bool{}}
 		winner, _ := is.Member(was.Primary)
 		if is.Reign != (registry.Reign{Base: was.Base, Source: winner.SourceKey()}) || is.Primary != was.Primary {
 			t.Fatalf("reign %+v of %s, elected was %s at %s", is.Reign, is.Primary, was.Primary, was.Base)
@@ -75,6 +79,9 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 	}
 	if (is.Settled != nil) != p.proved {
 		t.Fatalf("settled %v in %s, proved in this interregnum: %t", is.Settled, is.Phase, p.proved)
+	}
+	if len(is.Passed) != len(p.passed) || !slices.IsSorted(is.Passed) || slices.ContainsFunc(is.Passed, func(id registry.InstanceID) bool { return !p.passed[id] }) {
+		t.Fatalf("passed %v, lost on the way were %v", is.Passed, p.passed)
 	}
 	if is.Interregnum() && was.Interregnum() && (is.Former != was.Former || is.K != was.K || !slices.Equal(is.Ackers, was.Ackers)) {
 		t.Fatalf("%T changed whom a fence must cover while nobody reigns", c)
@@ -108,6 +115,11 @@ func (p *past) lacks(d *registry.Database, c *registry.Elect) string {
 			return "a voice counted twice, or a stranger's"
 		}
 		last, heard[e.Instance] = e.Instance, e
+	}
+	if u := c.CatchUp; u != nil {
+		if e, ok := heard[u.From]; !ok || e.Position != u.Until || u.From == c.Winner || c.Proof == registry.ProofKept {
+			return "a winner that gets what it lacks from nobody"
+		}
 	}
 	return p.lacksProof(d, c, heard)
 }
@@ -163,6 +175,9 @@ func checkDatabase(t *rapid.T, d *registry.Database) {
 	}
 	_, reigns := d.Member(d.Primary)
 	bad := ""
+	if d.CatchUp != nil && d.Phase != registry.Promoting {
+		bad = "a detour of nobody"
+	}
 	switch d.Phase {
 	case registry.Forming:
 		if d.Epoch != 0 || d.Primary != "" || len(d.Ackers) > 0 {
@@ -296,6 +311,7 @@ func TestTheWalksReachEveryCommandProofAndPhase(t *testing.T) {
 			}
 			for _, d := range after.Databases() {
 				seen[fmt.Sprintf("%s with k %d, settled %t", d.Phase, d.K, d.Settled != nil)] = true
+				seen[fmt.Sprintf("%s, catching up %t, passed %t", d.Phase, d.CatchUp != nil, len(d.Passed) > 0)] = true
 			}
 		})
 		return true
@@ -311,6 +327,7 @@ func TestTheWalksReachEveryCommandProofAndPhase(t *testing.T) {
 		want = append(want, fmt.Sprintf("proof %s accepted true", p), fmt.Sprintf("proof %s accepted false", p))
 	}
 	want = append(want, "forming with k 0, settled false", "fencing with k 0, settled true", "promoting with k 0, settled true")
+	want = append(want, "promoting, catching up true, passed false", "promoting, catching up true, passed true", "fencing, catching up false, passed true")
 	for _, k := range []int{1, 2} {
 		want = append(want, fmt.Sprintf("serving with k %d, settled false", k), fmt.Sprintf("closing with k %d, settled false", k),
 			fmt.Sprintf("fencing with k %d, settled true", k), fmt.Sprintf("promoting with k %d, settled true", k))

@@ -38,6 +38,7 @@ func everyKind() map[string]registry.Command {
 		"revoke":             revoke(2, "db2"),
 		"escalate":           &registry.Escalate{Database: "orders", Epoch: 2, Cause: why("PrimaryHung"), AtMillis: 2050},
 		"elect":              full,
+		"elect-catch-up":     after(elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), "db3", "u:1-9"),
 		"establish":          establish(2),
 		"add-acker":          &registry.AddAcker{Database: "orders", Epoch: 2, Instance: "db1", Cause: why("AckerAdded"), AtMillis: 2600},
 		"refuse":             &registry.Refuse{Database: "orders", Epoch: 2, Cause: refuse, AtMillis: 2700},
@@ -54,6 +55,13 @@ func rich(t testing.TB) *registry.State {
 		lost, revoke(3, ""), &registry.Refuse{Database: "orders", Epoch: 3, Cause: why("AckersMissing"), AtMillis: 3050},
 		elect(3, "db3", "db1", registry.ProofSettled, "db3"),
 		&registry.Refuse{Database: "orders", Epoch: 3, Cause: why("NoCandidate"), AtMillis: 3200})
+}
+
+// later is rich in the fields that came later: what older servers wrote has none of them.
+func later(t testing.TB) *registry.State {
+	t.Helper()
+	c := after(elect(2, "db2", "db1 db3", registry.ProofClosed, "db1 db2 db3"), "db3", "u:1-9")
+	return with(t, serving(t), revoke(2, "db2"), c, revoke(3, ""), after(elect(3, "db2", "db3", registry.ProofSettled, "db2 db3"), "db3", "u:1-9"))
 }
 
 // golden compares got with a file in testdata, and writes the file with -update.
@@ -117,7 +125,7 @@ func TestEveryKindHasGoldenBytes(t *testing.T) {
 }
 
 func TestAStateKeepsItsBytes(t *testing.T) {
-	for name, s := range map[string]*registry.State{"state": rich(t), "state-empty": registry.New("test")} {
+	for name, s := range map[string]*registry.State{"state": rich(t), "state-later": later(t), "state-empty": registry.New("test")} {
 		b, err := codec.EncodeState(s)
 		if err != nil {
 			t.Fatal(err)
@@ -217,7 +225,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzDecodeState(f *testing.F) {
-	for _, s := range []*registry.State{registry.New("test"), forming(f), serving(f), rich(f)} {
+	for _, s := range []*registry.State{registry.New("test"), forming(f), serving(f), rich(f), later(f)} {
 		b, err := codec.EncodeState(s)
 		if err != nil {
 			f.Fatal(err)

@@ -15,6 +15,7 @@
 //	  - closing(e+1): a planned hand-over: the former primary closes itself; its ackers go on receiving until it has.
 //	  - fencing(e+1): the ackers of the last established reign durably stop listening to the former primary.
 //	  - promoting(e+1): Primary (the winner) reaches Base and has its epoch marker acknowledged by NextK of NextAckers.
+//	    With CatchUp set it gets what it lacks of Base from another member first.
 //
 // A command that does not fit the phase and epoch it was made for is refused with ErrStale and changes nothing: that is
 // how a leader which paused and came back can do no harm (G4, G5).

@@ -88,6 +88,14 @@ func (s *scene) probed(p health.Probe) *scene {
 	return s.change(s.d.Primary, func(h *health.Heard) { h.Probed = p })
 }
 
+// reports lets a member that was added report as db2 does.
+func (s *scene) reports(id registry.InstanceID) *scene {
+	h := s.view["db2"]
+	h.Instance = id
+	s.view[id] = h
+	return s
+}
+
 // deaf makes replicas hear nothing from the primary.
 func (s *scene) deaf(ids ...registry.InstanceID) *scene {
 	for _, id := range ids {
@@ -175,6 +183,13 @@ func (s *scene) promoting() *scene {
 	return s.inPhase(100 * time.Millisecond)
 }
 
+// catchingUp makes db2 a winner that is to get u1:1-9 from db3, and has u1:1-5.
+func (s *scene) catchingUp() *scene {
+	s.promoting()
+	s.d.CatchUp = &registry.CatchUp{From: "db3", Until: uuids("u1:1-9")}
+	return s.fenced("db2", "u1:1-5").fenced("db3", "u1:1-9")
+}
+
 // settled says that an Elect of this interregnum has proved a base.
 func (s *scene) settled(base string) *scene {
 	s.d.Settled = &registry.Settled{Epoch: s.d.Epoch - 1, Base: uuids(base)}
@@ -206,7 +221,11 @@ func outcome(got Decision) string {
 	case *registry.Escalate:
 		return fmt.Sprintf("escalate %d %s", c.Epoch, c.Cause.Code)
 	case *registry.Elect:
-		return fmt.Sprintf("elect %d %s by %s base %s ackers %s k %d (%s)", c.Epoch, c.Winner, c.Proof, short(c.Base), ids(c.Ackers), c.K, c.Cause.Code)
+		line := fmt.Sprintf("elect %d %s by %s base %s ackers %s k %d (%s)", c.Epoch, c.Winner, c.Proof, short(c.Base), ids(c.Ackers), c.K, c.Cause.Code)
+		if u := c.CatchUp; u != nil {
+			line += fmt.Sprintf(" after %s until %s", u.From, short(u.Until))
+		}
+		return line
 	case *registry.Establish:
 		return fmt.Sprintf("establish %d", c.Epoch)
 	case *registry.AddAcker:

@@ -136,7 +136,6 @@ var largePackages = map[string]struct {
 }{
 	"internal/lab": {1700, "what is true of one family only stands beside what is true of both"},
 	"mysqld":       {3000, "two dialects of one small language stand beside each other, verb by verb"},
-	"promote":      {2000, "what the leader decides and what the guard does are two halves of one protocol, read side by side"},
 }
 
 func checkFileSizes(t *tree) []violation {

@@ -26,8 +26,9 @@ func (r *rival) Changed() <-chan struct{} {
 	return r.changed
 }
 
+// propose, in a bubble, takes as long as a commit.
 func (r *rival) propose(context.Context, registry.Command) error {
-	time.Sleep(5 * time.Millisecond) // a commit
+	time.Sleep(5 * time.Millisecond)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.taken = append(r.taken, time.Now())

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/baton-db/baton/api"
@@ -77,31 +76,14 @@ func (s *Server) status(c *call) (any, error) {
 			worse(api.Degraded, "%s: %d of %d members are heard", d.Name, d.Heard, d.Members)
 		}
 		full, _ := st.Database(d.Name) // it is in the summary
-		view := s.cfg.Backend.View(d.Name)
-		for _, m := range full.Members {
-			if !m.OutOf.Zero() && m.ID != d.Primary { // what it was as a replica does not matter to a primary
-				worse(api.Degraded, "%s: not read from: %s", d.Name, m.OutOf)
-			}
-			if f := unsafe(view[m.ID].Report.Findings); f != "" {
-				worse(api.Degraded, "%s: acknowledged writes could be lost: %s has %s. Way out: the fix is under FINDINGS in baton db show %s", d.Name, m.ID, f, d.Name)
-			}
+		for _, t := range s.cfg.Backend.View(d.Name).Troubles(full) {
+			worse(api.Degraded, "%s: %s", d.Name, t)
 		}
 		if d.Durability != registry.Lossless {
 			worse(api.Degraded, "%s: durability is %s", d.Name, d.Durability)
 		}
 	}
 	return v, nil
-}
-
-// unsafe names the settings with which acknowledged writes could be lost.
-func unsafe(all []health.Finding) string {
-	var bad []string
-	for _, f := range all {
-		if f.Fatal {
-			bad = append(bad, f.Setting+" = "+f.Have)
-		}
-	}
-	return strings.Join(bad, ", ")
 }
 
 func (s *Server) databases(c *call) (any, error) {

@@ -81,7 +81,7 @@ func TestASettingThatCouldLoseWritesDegradesTheVerdict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "orders: acknowledged writes could be lost: db2 has sync_relay_log = 0. Way out: the fix is under FINDINGS in baton db show orders"
+	want := "orders: acknowledged writes could be lost: db2 has sync_relay_log = 0. Way out: see FINDINGS in baton db show orders"
 	if st.Verdict != api.Degraded || !slices.Equal(st.Reasons, []string{want}) {
 		t.Errorf("%s: %q", st.Verdict, st.Reasons)
 	}

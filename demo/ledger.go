@@ -83,10 +83,10 @@ func (l *Ledger) Gap(epoch uint64) (last, first time.Time) {
 type Verdict struct {
 	Acknowledged int     `json:"acknowledged"`
 	Unknown      int     `json:"unknown"`
-	Lost         []int64 `json:"lost,omitempty"`
+	Lost         []int64 `json:"lost"`
 	// Double are writes sent after a later reign had acknowledged one, and still acknowledged in an older: two writers at
 	// once. So are ids that were acknowledged twice.
-	Double []int64 `json:"double_acknowledged,omitempty"`
+	Double []int64 `json:"double_acknowledged"`
 }
 
 // Verify compares the ledger with the rows (id to epoch) of the last primary. A row of another epoch than the writer was
@@ -94,7 +94,7 @@ type Verdict struct {
 func (l *Ledger) Verify(rows map[int64]uint64) Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := Verdict{Acknowledged: len(l.acks), Unknown: l.unknown}
+	v := Verdict{Acknowledged: len(l.acks), Unknown: l.unknown, Lost: []int64{}, Double: []int64{}} // a proof is said, not left out
 	byTime := slices.SortedFunc(slices.Values(l.acks), func(a, b Ack) int { return a.At.Compare(b.At) })
 	reigns := make([]uint64, len(byTime)) // the highest epoch acknowledged until then
 	for i, a := range byTime {

@@ -238,12 +238,13 @@ func (r *Rig) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close ends every process and removes what the rig made.
+// Close ends every process and removes what the rig made. The nodes are killed: the last leader would wait for a
+// successor, and nothing of theirs is needed any more.
 func (r *Rig) Close() error {
 	var errs []error
 	for _, n := range r.Nodes {
 		if n.child != nil {
-			errs = append(errs, n.child.Signal(syscall.SIGTERM))
+			errs = append(errs, n.child.Signal(syscall.SIGKILL))
 		}
 	}
 	for _, n := range r.Nodes {

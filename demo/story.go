@@ -28,14 +28,22 @@ type Result struct {
 }
 
 // Run starts everything, injects the faults one after the other, and checks the ledger. It tells the story on opts.Out;
-// its last line there is the result. keep, when not nil, is called before the end with everything running.
+// its last line there is the result. keep, when not nil, is called before the end with everything running. When ctx ends
+// before the ledger was checked, its error is returned, and nothing else unless something could not be removed.
 func Run(ctx context.Context, opts Options, keep func(context.Context, *Rig)) (res Result, err error) {
 	s := &story{out: opts.Out, began: time.Now()}
 	rig, err := NewRig(opts)
 	if err != nil {
 		return res, err
 	}
-	defer func() { err = errors.Join(err, rig.Close()) }()
+	defer func() {
+		if ctx.Err() != nil && res.Verdict.Acknowledged == 0 {
+			err = ctx.Err() // whatever failed, failed because of it
+		}
+		if left := rig.Close(); left != nil {
+			err = errors.Join(err, left)
+		}
+	}()
 	s.step("found %s %s", rig.Binaries.Family, rig.Binaries.Version)
 	if err := rig.Start(ctx); err != nil {
 		return res, err

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -49,23 +48,13 @@ func (o *options) validate() error {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			addr = net.JoinHostPort(strings.Trim(addr, "[]"), strconv.Itoa(agent.DefaultAPIPort))
 		}
-		if !reachable(addr) {
+		host, port, err := net.SplitHostPort(addr)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 || host == "" {
 			return usage("Want HOST or HOST:PORT, such as 10.0.0.11:7450.", "--addr %.80q", o.addrs[i])
 		}
 		o.addrs[i] = addr
 	}
 	return nil
-}
-
-// reachable reports whether addr can be asked: a host, or an address of an IP, and a port.
-func reachable(addr string) bool {
-	host, port, err := net.SplitHostPort(addr)
-	n, bad := strconv.ParseUint(port, 10, 16)
-	if err != nil || bad != nil || n == 0 || host == "" {
-		return false
-	}
-	_, err = netip.ParseAddr(host)
-	return err == nil || !strings.Contains(host, ":")
 }
 
 func envOr(name, otherwise string) string {

@@ -77,6 +77,9 @@ func describe(v api.DatabaseView) string {
 	return text
 }
 
+// unheard is when a report no longer says how a server is.
+const unheard = time.Second
+
 func ready(v api.DatabaseView, followers int) bool {
 	d := v.Database
 	if d.Phase != registry.Serving || len(d.Ackers) < followers {
@@ -85,7 +88,8 @@ func ready(v api.DatabaseView, followers int) bool {
 	follow := 0
 	for _, i := range v.Instances {
 		switch {
-		case i.Report == nil:
+		case i.Report == nil || i.AgeMillis == nil || *i.AgeMillis > unheard.Milliseconds() || i.Report.UnreachableMillis > unheard.Milliseconds():
+			// What it last said is not how it is.
 		case i.Instance == d.Primary && i.Report.Guard.Open != d.Epoch:
 			return false
 		case i.Instance != d.Primary && i.Report.Guard.Follows == d.Epoch && i.Report.Guard.CaughtUp:

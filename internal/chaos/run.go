@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/demo"
 	"github.com/baton-db/baton/internal/chaos/witness"
 	"github.com/baton-db/baton/internal/lab"
@@ -173,15 +174,18 @@ func (r *run) underLoad(ctx context.Context, rig *demo.Rig) (*Report, error) {
 	report := &Report{Seed: r.opts.Seed, Server: fmt.Sprintf("%s %s", rig.Binaries.Family, rig.Binaries.Version), Calm: r.opts.Calm}
 	began := time.Now()
 	stuck := r.rounds(ctx)
+	if stuck != nil {
+		for _, server := range rig.Databases {
+			_ = os.WriteFile(filepath.Join(r.opts.Dir, server.Name()+"-sessions.log"), []byte(witness.Sessions(ctx, server.Socket())), 0o600) // as above
+		}
+	}
 	report.Length = time.Since(began)
 	rest(ctx, time.Second)
 	stop()
-	report.Reigns = r.field.watch.story()
-	report.account(r.bouts, load.Ledger.Acks(0))
 	report.Wiped, report.Appends = r.wiped, len(appends.Acknowledged())
 	report.Samples, report.Strays = r.field.sampler.Counts()
 	if ctx.Err() != nil {
-		return report, ctx.Err()
+		return nil, ctx.Err()
 	}
 	if stuck != nil {
 		report.Problems = append(report.Problems, stuck.Error())
@@ -189,6 +193,12 @@ func (r *run) underLoad(ctx context.Context, rig *demo.Rig) (*Report, error) {
 	r.checkData(ctx, report, appends)
 	cancelWatch()
 	watches.Wait()
+	// What was seen last may have been decided after the last look at the history.
+	if v, err := rig.Client.Database(ctx, demo.DatabaseName, api.Stale); err == nil {
+		r.field.watch.see(v.Database)
+	}
+	report.Reigns = r.field.watch.story()
+	report.account(r.bouts, load.Ledger.Acks(0))
 	report.Problems = append(report.Problems, seen.Check(r.field.addresses(report.Reigns))...)
 	report.Answers, report.Reads = seen.Counts()
 	var problem string

@@ -51,7 +51,7 @@ func (n *Names) Run(ctx context.Context, rig *demo.Rig) {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				n.read(node.Name, node.Hosts)
-				rest(ctx, 10*time.Millisecond)
+				rest(ctx, 20*time.Millisecond)
 			}
 		})
 	}
@@ -91,7 +91,7 @@ func (n *Names) resolve(ctx context.Context, node, server string) {
 				n.epoch("DNS of "+node, epochIn(strings.Join(txt.Txt, "")))
 			}
 		}
-		rest(ctx, 30*time.Millisecond)
+		rest(ctx, 50*time.Millisecond)
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 // through the log (G9).
 const (
 	registerOps  = 400 // operations on one register before the next one is begun
-	registerRate = 60 * time.Millisecond
+	registerRate = 150 * time.Millisecond
 )
 
 // access is the input of one operation; its output is the value read, an int.

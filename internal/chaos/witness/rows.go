@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -62,4 +63,29 @@ func Numbers(ctx context.Context, socket, query string) ([]int64, error) {
 		}
 	}
 	return values, rows.Err()
+}
+
+// Sessions says what every session of the server at a unix socket is doing, for whoever looks at a failure.
+func Sessions(ctx context.Context, socket string) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	db, err := Open("unix", socket, "admin", 5*time.Second)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = db.Close() }() // read only
+	rows, err := db.QueryContext(ctx, "SELECT CONCAT_WS('  ', id, user, host, command, time, state, info) FROM information_schema.processlist ORDER BY time DESC")
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = rows.Close() }() // what can be read is enough
+	var all strings.Builder
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return all.String() + err.Error()
+		}
+		all.WriteString(line + "\n")
+	}
+	return all.String()
 }

@@ -87,12 +87,14 @@ func ready(v api.DatabaseView, followers int) bool {
 	}
 	follow := 0
 	for _, i := range v.Instances {
+		// What somebody unheard last said is not how it is.
+		heard := i.Report != nil && i.AgeMillis != nil && max(*i.AgeMillis, i.Report.UnreachableMillis) < unheard.Milliseconds()
 		switch {
-		case i.Report == nil || i.AgeMillis == nil || *i.AgeMillis > unheard.Milliseconds() || i.Report.UnreachableMillis > unheard.Milliseconds():
-			// What it last said is not how it is.
-		case i.Instance == d.Primary && i.Report.Guard.Open != d.Epoch:
-			return false
-		case i.Instance != d.Primary && i.Report.Guard.Follows == d.Epoch && i.Report.Guard.CaughtUp:
+		case i.Instance == d.Primary:
+			if !heard || i.Report.Guard.Open != d.Epoch {
+				return false
+			}
+		case heard && i.Report.Guard.Follows == d.Epoch && i.Report.Guard.CaughtUp:
 			follow++
 		}
 	}

@@ -94,10 +94,12 @@ type options struct {
 	length   time.Duration
 	calm     bool
 	list     bool
+	keep     bool
 	baton    string
 	only     string
 	most     int
 	rate     int
+	within   time.Duration
 }
 
 func parse(args []string) (options, error) {
@@ -110,7 +112,9 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.only, "only", "", "comma separated kinds of faults to draw from")
 	flags.IntVar(&o.most, "most", 3, "how many faults strike at a time")
 	flags.IntVar(&o.rate, "load", 100, "rows a second")
+	flags.DurationVar(&o.within, "within", 30*time.Second, "how long after healing a write must have been acknowledged")
 	flags.StringVar(&o.baton, "baton", "bin/baton", "the baton to run")
+	flags.BoolVar(&o.keep, "keep", false, "keep the history and the logs also when all promises were kept")
 	flags.BoolVar(&o.list, "list", false, "list the kinds of faults and what each may cause")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -186,7 +190,7 @@ func one(ctx context.Context, o options, family lab.Family, kinds []chaos.Kind) 
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	fmt.Printf("chaos: %s, seed %d, %s, %d kinds of faults\n", family, o.seed, o.length, len(kinds))
-	report, err := chaos.Run(ctx, chaos.Options{Family: family, Seed: o.seed, Length: o.length, Kinds: kinds, Most: o.most, Calm: o.calm, PerSecond: o.rate,
+	report, err := chaos.Run(ctx, chaos.Options{Family: family, Seed: o.seed, Length: o.length, Kinds: kinds, Most: o.most, Calm: o.calm, PerSecond: o.rate, Within: o.within,
 		Baton: []string{o.baton}, Dir: dir, Out: os.Stdout})
 	if report != nil {
 		report.Print(os.Stdout)
@@ -194,7 +198,7 @@ func one(ctx context.Context, o options, family lab.Family, kinds []chaos.Kind) 
 			err = errBroken
 		}
 	}
-	if err == nil || errors.Is(err, lab.ErrNoServer) || errors.Is(err, context.Canceled) {
+	if err == nil && !o.keep || errors.Is(err, lab.ErrNoServer) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	kept, failed := keep(dir, o, family, report)

@@ -21,12 +21,8 @@ import (
 	"github.com/baton-db/baton/internal/netlab"
 )
 
-// Bounds within which a healed cluster must be well again. They are far above what is promised for one fault: after some
-// of them a server replays its log, or copies everything.
-const (
-	writableWithin = 30 * time.Second
-	convergeWithin = 3 * time.Minute
-)
+// convergeWithin is how long after healing all replicas must follow: one that was emptied copies everything.
+const convergeWithin = 5 * time.Minute
 
 // diskSize is how large a server's disk can become, in bytes.
 const diskSize = 6 << 30
@@ -42,6 +38,8 @@ type Options struct {
 	Most  int
 	// Calm says that a failover is a failure.
 	Calm bool
+	// Within is how long after healing a write must have been acknowledged.
+	Within time.Duration
 	// PerSecond is how many rows all writers together write.
 	PerSecond int
 	// Baton is the command line of baton, and Dir an existing directory for everything the run writes, on tmpfs when it can be.
@@ -308,11 +306,11 @@ func (r *run) recover(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(healed) > writableWithin {
+		if time.Since(healed) > r.opts.Within {
 			if _, err := r.field.rig.Serving(ctx, 0); err != nil {
-				return fmt.Errorf("%s after everything was healed no write is acknowledged: %w", writableWithin, err)
+				return fmt.Errorf("%s after everything was healed no write is acknowledged: %w", r.opts.Within, err)
 			}
-			return fmt.Errorf("%s after everything was healed no write is acknowledged, although somebody serves", writableWithin)
+			return fmt.Errorf("%s after everything was healed no write is acknowledged, although somebody serves", r.opts.Within)
 		}
 		rest(ctx, 20*time.Millisecond)
 	}

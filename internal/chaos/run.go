@@ -163,6 +163,8 @@ func (r *run) underLoad(ctx context.Context, rig *demo.Rig) (*Report, error) {
 	}
 	defer func() { stop(); cancelWatch(); watches.Wait() }()
 	running.Go(func() { r.field.sampler.Run(working) })
+	prober := &witness.Prober{Load: load, Ledger: load.Ledger}
+	running.Go(func() { prober.Run(working) })
 	running.Go(func() { appends.Run(working) })
 	running.Go(func() { reg.Run(working) })
 	watches.Go(func() { seen.Run(watching, rig) })

@@ -67,26 +67,34 @@ func (s *Sampler) try(ctx context.Context, db *sql.DB, host int) error {
 	s.tries.Add(1)
 	foreign := s.opened[host].Load()
 	id := SamplerIDs + s.next.Add(1)
-	tx, err := db.BeginTx(ctx, nil)
+	ack, err := write(ctx, db, id, 1000+host)
 	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // nothing to roll back after a commit
-	if _, err := tx.ExecContext(ctx, "INSERT INTO app.ledger SELECT ?, ?, @@server_id, epoch FROM baton.epoch WHERE id = 1", id, 1000+host); err != nil {
 		return ignoreReadOnly(err)
-	}
-	var epoch uint64
-	if err := tx.QueryRowContext(ctx, "SELECT epoch FROM app.ledger WHERE id = ?", id).Scan(&epoch); err != nil {
-		return fmt.Errorf("read a sample: %w", err)
-	}
-	sent := time.Now()
-	if err := tx.Commit(); err != nil {
-		return err
 	}
 	if foreign || s.opened[host].Load() {
 		s.strays.Add(1)
 		return nil
 	}
-	s.Ledger.Record(demo.Ack{ID: id, Epoch: epoch, Sent: sent, At: time.Now()})
+	s.Ledger.Record(ack)
 	return nil
+}
+
+// write inserts one row of the ledger in a transaction.
+func write(ctx context.Context, db *sql.DB, id int64, writer int) (demo.Ack, error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return demo.Ack{}, err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing to roll back after a commit
+	if _, err := tx.ExecContext(ctx, "INSERT INTO app.ledger SELECT ?, ?, @@server_id, epoch FROM baton.epoch WHERE id = 1", id, writer); err != nil {
+		return demo.Ack{}, err
+	}
+	ack := demo.Ack{ID: id}
+	if err := tx.QueryRowContext(ctx, "SELECT epoch FROM app.ledger WHERE id = ?", id).Scan(&ack.Epoch); err != nil {
+		return demo.Ack{}, fmt.Errorf("read row %d: %w", id, err)
+	}
+	ack.Sent = time.Now()
+	err = tx.Commit()
+	ack.At = time.Now()
+	return ack, err
 }

@@ -24,7 +24,7 @@ func serverKinds() []Kind {
 		{Name: "server-back-at-once", Role: Primary, Parts: on, Effect: Survived, Weight: 2, inject: backAtOnce},
 		{Name: "server-shutdown", Role: Primary, Parts: on, Effect: Survived, Weight: 2, Hold: lasts(2*time.Second, 4*time.Second), inject: shutDown},
 		{Name: "server-pause-200ms", Role: Primary, Parts: on, Effect: Harmless, Weight: 2, Hold: lasts(200*time.Millisecond, 200*time.Millisecond), inject: pause},
-		{Name: "server-pause-1s", Role: Primary, Parts: on, Effect: Survived, Weight: 1, Hold: lasts(time.Second, time.Second), inject: pause},
+		{Name: "server-pause-1s", Role: Primary, Parts: on, Effect: Harmless, Weight: 1, Hold: lasts(time.Second, time.Second), inject: pause},
 		{Name: "server-pause-3s", Role: Primary, Parts: on, Effect: Survived, Weight: 3, Hold: lasts(3*time.Second, 5*time.Second), inject: pause},
 		{Name: "server-pause-60s", Role: Primary, Parts: on, Effect: Survived, Weight: 1, Hold: lasts(time.Minute, time.Minute), inject: pause},
 		{Name: "server-pause-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 2, Hold: lasts(time.Second, 5*time.Second), inject: pause},

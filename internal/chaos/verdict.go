@@ -49,6 +49,7 @@ type Report struct {
 	Server   string // family and version
 	Calm     bool
 	Length   time.Duration
+	Strikes  []struck
 	Faults   map[string]int // injected, by kind
 	Skipped  int
 	Reigns   []reign
@@ -79,6 +80,7 @@ func (r *Report) account(bouts []bout, acks []demo.Ack) {
 	for i, b := range bouts {
 		o := Outage{Round: i + 1, Length: LongestGap(acks, b.began, b.end)}
 		harmless := true
+		r.Strikes = append(r.Strikes, b.strikes...)
 		for _, s := range b.strikes {
 			if s.Error != "" {
 				r.Skipped++

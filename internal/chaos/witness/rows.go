@@ -12,7 +12,7 @@ import (
 func SameEverywhere(ctx context.Context, sockets []string) error {
 	const sums = `SELECT COUNT(*), COALESCE(SUM(id % 1000003), 0), COALESCE(BIT_XOR(CRC32(CONCAT(id, '/', epoch, '/', server))), 0) FROM app.ledger`
 	const listSums = `SELECT COUNT(*), COALESCE(BIT_XOR(CRC32(CONCAT(k, '/', v))), 0) FROM app.lists`
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	for {
 		found := make([]string, len(sockets))

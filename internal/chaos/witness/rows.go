@@ -14,6 +14,7 @@ func SameEverywhere(ctx context.Context, sockets []string) error {
 	const listSums = `SELECT COUNT(*), COALESCE(BIT_XOR(CRC32(CONCAT(k, '/', v))), 0) FROM app.lists`
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
+	var last []string // the last comparison that was complete
 	for {
 		found := make([]string, len(sockets))
 		var err error
@@ -30,8 +31,11 @@ func SameEverywhere(ctx context.Context, sockets []string) error {
 		if err == nil && len(slices.Compact(slices.Clone(found))) == 1 {
 			return nil
 		}
+		if err == nil {
+			last = found
+		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("at the end the servers hold different rows: %v (%v)", found, err)
+			return fmt.Errorf("at the end the servers hold different rows (count, sum, checksum; lists): %v (%v)", last, err)
 		}
 		rest(ctx, 50*time.Millisecond)
 	}

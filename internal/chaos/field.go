@@ -13,7 +13,7 @@ import (
 	"github.com/baton-db/baton/demo"
 	"github.com/baton-db/baton/internal/chaos/witness"
 	"github.com/baton-db/baton/internal/netlab"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -133,7 +133,7 @@ func (w *watch) see(d *registry.Database) {
 			r = &reign{Epoch: e.Epoch, Cause: e.Cause, began: time.UnixMilli(e.AtMillis)}
 			w.reigns[e.Epoch] = r
 		}
-		if e.Phase == registry.Serving && e.Cause.Code == promote.Marked {
+		if e.Phase == registry.Serving && e.Cause.Code == decide.Marked {
 			r.Primary, r.Established = e.Instance, time.UnixMilli(e.AtMillis)
 			if e.Epoch > w.newest {
 				w.newest, w.primary = e.Epoch, e.Instance

@@ -11,7 +11,7 @@ import (
 
 	"github.com/baton-db/baton/demo"
 	"github.com/baton-db/baton/internal/chaos/witness"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 )
 
 // Outage is the longest time without an acknowledgement in one round.
@@ -70,7 +70,7 @@ type Report struct {
 
 // planned are the causes of an epoch that is no failover.
 func planned(r reign) bool {
-	return r.Cause.Code == promote.Switchover || r.Cause.Code == promote.SwitchoverUndone || r.Cause.Code == promote.Formation
+	return r.Cause.Code == decide.Switchover || r.Cause.Code == decide.SwitchoverUndone || r.Cause.Code == decide.Formation
 }
 
 // account works the failovers and outages out of the rounds, the reigns and the acknowledgements.
@@ -105,7 +105,7 @@ func (r *Report) account(bouts []bout, acks []demo.Ack) {
 	}
 	for _, g := range r.Reigns {
 		switch {
-		case g.Cause.Code == promote.Formation:
+		case g.Cause.Code == decide.Formation:
 		case planned(g):
 			r.Planned++
 		default:

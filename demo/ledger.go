@@ -26,7 +26,8 @@ type Ledger struct {
 // NewLedger returns an empty ledger.
 func NewLedger() *Ledger { return &Ledger{changed: make(chan struct{})} }
 
-func (l *Ledger) acked(a Ack) {
+// Record adds what a writer was told.
+func (l *Ledger) Record(a Ack) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.acks = append(l.acks, a)
@@ -55,6 +56,13 @@ func (l *Ledger) Acknowledged() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.acks)
+}
+
+// Acks returns what was acknowledged after the first n, in the order in which it was recorded.
+func (l *Ledger) Acks(n int) []Ack {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.acks[min(n, len(l.acks)):])
 }
 
 // Unknown is how many writes ended with an error: they may have happened or not, nobody was promised anything.

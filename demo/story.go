@@ -87,9 +87,13 @@ func Run(ctx context.Context, opts Options, keep func(context.Context, *Rig)) (r
 	return res, s.verdict(res)
 }
 
-// StartLoad makes the table and starts the writers; stop ends them and waits.
-func (r *Rig) StartLoad(ctx context.Context, perSecond int) (*Load, func(), error) {
-	load := &Load{Name: primaryName, Servers: r.DNS(), Port: r.Databases[0].Addr().Port(), Writers: 4, PerSecond: perSecond, Ledger: NewLedger()}
+// StartLoad makes the table and starts the writers; stop ends them and waits. The writers ask the DNS servers at these
+// addresses (host:port) in turn, without any those of all nodes.
+func (r *Rig) StartLoad(ctx context.Context, perSecond int, resolvers ...string) (*Load, func(), error) {
+	if len(resolvers) == 0 {
+		resolvers = r.DNS()
+	}
+	load := &Load{Name: primaryName, Servers: resolvers, Port: r.Databases[0].Addr().Port(), Writers: 4, PerSecond: perSecond, Ledger: NewLedger()}
 	if err := makeTable(ctx, load); err != nil {
 		return nil, nil, err
 	}

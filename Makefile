@@ -4,10 +4,12 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FAMILY ?=
 RUNS ?= 0
 N ?= 1000000
-SEED ?= 1
+MINUTES ?= 10
+SEED ?= 0
+CALM ?=
 ARGS ?=
 
-.PHONY: help build demo test check sim mutants bench-failover bench-store servers
+.PHONY: help build demo test check sim mutants bench-failover bench-store chaos servers
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -27,6 +29,7 @@ test: ## every test, on real servers of both families
 	@families=mariadb; \
 	if scripts/get-mysql; then families=mariadb,mysql; \
 	else echo "MySQL cannot be had here: ITS TESTS ARE SKIPPED" >&2; fi; \
+	scripts/get-netlab && unshare -mn true || echo "No namespaces can be had here: CHAOS IS SKIPPED" >&2; \
 	set -x; BATON_REQUIRE_DB=$$families go test -race -shuffle=on -timeout 15m -p 2 ./... && \
 	go test -count=1 ./discovery # again without the race detector: with 50 members
 
@@ -37,13 +40,18 @@ check: ## format, vet, static analysis, house rules
 	go test -count=1 .
 
 sim: ## random schedules of faults against the real decisions (N=1000000 SEED=1)
-	go run ./cmd/sim -n $(N) -seed $(SEED)
+	go run ./cmd/sim -n $(N) -seed $(if $(filter 0,$(SEED)),1,$(SEED))
 
 mutants: ## breaks the source in many ways; each must be noticed (N=1000000 SEED=1)
-	go run ./cmd/mutants -n $(N) -seed $(SEED)
+	go run ./cmd/mutants -n $(N) -seed $(if $(filter 0,$(SEED)),1,$(SEED))
 
 bench-failover: build servers ## how long writers wait when the primary fails (FAMILY=mysql RUNS=5)
 	go run ./cmd/bench-failover -family "$(FAMILY)" -runs $(RUNS)
+
+chaos: build servers ## random faults on real servers in namespaces (MINUTES=10 SEED=7 FAMILY=mysql; CALM=1: none may cause a failover)
+	scripts/get-netlab
+	go build -o bin/chaos ./cmd/chaos
+	bin/chaos -family "$(FAMILY)" -minutes $(MINUTES) -seed $(SEED) $(if $(CALM),-calm) $(ARGS)
 
 bench-store: ## writes per second and bytes written of the raft log
 	go test -run '^$$' -bench . -benchtime 2s ./raft/raftlog

@@ -21,23 +21,24 @@
 //	                  cmd/baton
 //
 //	observe             gather            decide              commit          project
-//	mysqld -> health.Checker ----------> health.Board -> promote.Decide -> raft -> registry.State -+-> dnsserver -> apps
+//	mysqld -> health.Checker ----------> health.Board -> decide.Decide  -> raft -> registry.State -+-> dnsserver -> apps
 //	  ^                                                                                            +-> hostsgen  -> files
 //	  |                                                                                            +-> api       -> people
 //	  +---------------------- promote.Guard (each database host makes its mysqld match) <----------+
 //
 // The rooms, one duty each:
 //
-//	registry   the words of the cluster and one immutable version of its replicated state
+//	registry   the words of the cluster and one immutable version of its replicated state; registry/codec its bytes
 //	raft       keeps the same registry on every server and says who leads
 //	discovery  says who is present: gossip membership and fast failure hints
 //	health     checks this node's services and remembers the newest report of every node
 //	mysqld     says to one MySQL or MariaDB server the few things baton needs; GTID algebra; mysqld/process follows its program
-//	promote    decides who is primary, and makes the local mysqld obey
+//	promote    promote/decide decides who is primary, promote makes the local mysqld obey
 //	dnsserver  answers DNS questions from the records last published
 //	hostsgen   keeps a marked block of a hosts file equal to the records
 //	identity   makes and checks the certificates by which nodes know each other
-//	api        the door: what goes over the wire, HTTP client, the state stream, reports from agents; api/server answers
+//	api        the door: what goes over the wire, HTTP client, the state stream, reports from agents; api/server answers,
+//	           api/operate judges what operators ask for
 //	agent      puts one node together and takes it apart in reverse order
 //	config     reads a node's HCL file, with a position and a way out in every error
 //	demo       runs a whole cluster on this machine and proves a failover

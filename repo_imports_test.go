@@ -13,6 +13,7 @@ const module = "github.com/baton-db/baton"
 // rooms are all rooms that one node is made of.
 var rooms = []string{
 	"registry", "raft", "discovery", "health", "mysqld", "mysqld/process", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
+	"registry/codec", "promote/decide", "api/operate", "api/strict",
 }
 
 // picture says which of our own packages the code of each package may import: doc.go, as a table. Tests, and packages
@@ -20,6 +21,7 @@ var rooms = []string{
 var picture = map[string][]string{
 	".":                {},
 	"registry":         {},
+	"registry/codec":   {"registry"},
 	"mysqld":           {"mysqld/process"},
 	"mysqld/process":   {},
 	"identity":         {},
@@ -27,7 +29,7 @@ var picture = map[string][]string{
 	"discovery":        {},
 	"internal/simnet":  {},
 	"internal/lab":     {},
-	"raft":             {"registry", "raft/raftlog", "raft/vendorlog"},
+	"raft":             {"registry", "registry/codec", "raft/raftlog", "raft/vendorlog"},
 	"raft/raftlog":     {},
 	"raft/vendorlog":   {},
 	"internal/portuse": {},
@@ -35,16 +37,23 @@ var picture = map[string][]string{
 	"hostsgen":         {"registry"},
 	"health":           {"registry", "mysqld", "mysqld/process"},
 	"promote":          {"registry", "health", "mysqld", "promote/promise"},
+	"promote/decide":   {"registry", "health", "mysqld"},
 	"promote/promise":  {"registry"},
-	"api":              {"registry", "health"},
+	"api":              {"registry", "registry/codec", "health"},
 	"api/strict":       {},
-	"api/server":       {"registry", "health", "api", "api/strict"},
+	"api/operate":      {"registry", "health", "api"},
+	"api/server":       {"registry", "registry/codec", "health", "api", "api/operate", "api/strict"},
 	"agent":            append(slices.Clone(rooms), "internal/portuse"),
 	"config":           {"registry", "mysqld", "agent"},
-	"demo":             {"registry", "identity", "api", "internal/lab"},                                                               // it drives processes from outside, as a person would
-	"cmd/*":            {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/sim", "internal/mutant"}, // whose certificate, which servers
-	"internal/sim":     {"registry", "health", "mysqld", "promote", "promote/promise", "internal/mysqldtest"},
-	"internal/mutant":  {},
+	"demo":             {"registry", "identity", "api", "internal/lab"}, // it drives processes from outside, as a person would
+
+	"internal/netlab":        {},
+	"internal/chaos/witness": {"registry", "hostsgen", "identity", "api", "demo"},
+	"internal/chaos":         {"registry", "promote/decide", "api", "demo", "internal/lab", "internal/netlab", "internal/chaos/witness"},
+	// Whose certificate, which servers.
+	"cmd/*":           {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos", "internal/sim", "internal/mutant"},
+	"internal/sim":    {"registry", "health", "mysqld", "promote", "promote/decide", "promote/promise", "internal/mysqldtest"},
+	"internal/mutant": {},
 }
 
 func checkImports(t *tree) []violation {
@@ -88,8 +97,9 @@ var vendors = []vendor{
 	{path: "go.etcd.io/bbolt", rooms: []string{"raft/raftlog"}},
 	{path: "github.com/hashicorp/memberlist", rooms: []string{"discovery", "internal/simnet"}},
 	{path: "github.com/hashicorp/go-immutable-radix/v2", rooms: []string{"registry"}},
-	{path: "github.com/miekg/dns", rooms: []string{"dnsserver"}, tests: true},
-	{path: "github.com/go-sql-driver/mysql", rooms: []string{"mysqld", "demo"}, tests: true},
+	{path: "github.com/miekg/dns", rooms: []string{"dnsserver", "internal/chaos/witness"}, tests: true},
+	{path: "github.com/go-sql-driver/mysql", rooms: []string{"mysqld", "demo", "internal/chaos/witness"}, tests: true},
+	{path: "github.com/anishathalye/porcupine", rooms: []string{"internal/chaos/witness"}},
 	{path: "github.com/spf13/cobra", rooms: []string{"cmd/*"}},
 	{path: "github.com/spf13/pflag", rooms: []string{"cmd/*"}},
 	{path: "github.com/hashicorp/hcl/v2", rooms: []string{"config"}},
@@ -132,8 +142,10 @@ func within(p, prefix string) bool { return p == prefix || strings.HasPrefix(p, 
 // pureFiles are the files, by path pattern, that hold nothing but functions of their arguments.
 var pureFiles = []string{
 	"registry/*.go",
-	"promote/decide*.go",
+	"registry/codec/*.go",
+	"promote/decide/decide*.go",
 	"promote/step*.go",
+	"api/operate/*.go",
 	"mysqld/gtid*.go",
 	"dnsserver/answer*.go",
 	"hostsgen/merge*.go",

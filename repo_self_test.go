@@ -29,7 +29,7 @@ var broken = []struct {
 	{"vendors", source{"api/a.go": "package api\nimport \"pgregory.net/rapid\"\n"}, []string{"api/a.go:2"}},
 	{"purity", source{"registry/a.go": "package registry\nimport \"time\"\nvar _ = time.Now()\n"}, []string{"registry/a.go:3"}},
 	{"purity", source{"registry/a.go": "package registry\nimport clock \"time\"\nvar now = clock.Now\n"}, []string{"registry/a.go:3"}},
-	{"purity", source{"promote/decide_x.go": "package promote\nimport (\n\"net\"\n\"log/slog\"\n)\n"}, []string{"promote/decide_x.go:3", "promote/decide_x.go:4"}},
+	{"purity", source{"promote/decide/decide_x.go": "package promote\nimport (\n\"net\"\n\"log/slog\"\n)\n"}, []string{"promote/decide/decide_x.go:3", "promote/decide/decide_x.go:4"}},
 	{"purity", source{"mysqld/gtid.go": "package mysqld\nfunc f() {\n\tgo f()\n}\n"}, []string{"mysqld/gtid.go:3"}},
 	{"package doc", source{"api/a.go": "package api\n"}, []string{"api/a.go:1"}},
 	{"package doc", source{"api/a.go": "// The door.\npackage api\n"}, []string{"api/a.go:1"}},

@@ -11,7 +11,7 @@ import (
 	"github.com/baton-db/baton/demo"
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/internal/lab"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -174,7 +174,7 @@ func TestAServerWithTransactionsOfItsOwnIsKeptOut(t *testing.T) {
 		}
 		v := c.await(t, "kept out with a reason", func(v api.DatabaseView) bool {
 			m, _ := v.Database.Member(old)
-			return m.OutOf.Code == promote.ReplicaDiverged && report(v, old).Guard.Problem != ""
+			return m.OutOf.Code == decide.ReplicaDiverged && report(v, old).Guard.Problem != ""
 		})
 		m, _ := v.Database.Member(old)
 		r := report(v, old)

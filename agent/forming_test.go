@@ -12,7 +12,7 @@ import (
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/internal/lab"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -49,7 +49,7 @@ func TestADatabaseIsFormedOnlyWhenItIsSafe(t *testing.T) {
 			c.start(t, n)
 		}
 		v := c.await(t, "waiting for the servers", func(v api.DatabaseView) bool {
-			return len(v.Instances) == 3 && v.Database.Refusal.Code == promote.MembersMissing
+			return len(v.Instances) == 3 && v.Database.Refusal.Code == decide.MembersMissing
 		})
 		for _, s := range c.Databases {
 			if e := report(v, registry.InstanceID(s.Name())).ServerError; !strings.Contains(e, s.Socket()) {
@@ -66,7 +66,7 @@ func TestADatabaseIsFormedOnlyWhenItIsSafe(t *testing.T) {
 		for _, s := range c.Databases {
 			before[registry.InstanceID(s.Name())] = c.variables(t, registry.InstanceID(s.Name()))
 		}
-		v = c.await(t, "refused for its settings", func(v api.DatabaseView) bool { return v.Database.Refusal.Code == promote.SettingsUnsafe })
+		v = c.await(t, "refused for its settings", func(v api.DatabaseView) bool { return v.Database.Refusal.Code == decide.SettingsUnsafe })
 		for _, want := range []string{"db2", "sync_binlog", "Fix: SET "} {
 			if !strings.Contains(v.Database.Refusal.Detail, want) {
 				t.Errorf("the refusal does not name %q: %s", want, v.Database.Refusal)
@@ -96,7 +96,7 @@ func TestAWrongPasswordIsSaidAndTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := c.await(t, "waiting for db2", func(v api.DatabaseView) bool {
-		return v.Database.Refusal.Code == promote.MembersMissing && len(v.Database.Members) == 2
+		return v.Database.Refusal.Code == decide.MembersMissing && len(v.Database.Members) == 2
 	})
 	if e := report(v, "db2").ServerError; !strings.Contains(e, "Access denied") || strings.Contains(e, "mistyped") {
 		t.Errorf("db2 says %q", e)

@@ -15,7 +15,7 @@ import (
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/identity"
 	"github.com/baton-db/baton/mysqld"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/raft"
 	"github.com/baton-db/baton/registry"
 )
@@ -70,9 +70,9 @@ func (a *Agent) handOver(ctx context.Context) error {
 	return nil
 }
 
-// leadWhileLeading is inside promote.Leader.Run exactly while this server leads.
+// leadWhileLeading is inside decide.Leader.Run exactly while this server leads.
 func (a *Agent) leadWhileLeading(ctx context.Context) error {
-	leader := &promote.Leader{Feed: a.replica, Board: a.board, Proposer: a.replica, Probe: probe, Rules: promote.DefaultRules(), Logger: a.room("promote")}
+	leader := &decide.Leader{Feed: a.replica, Board: a.board, Proposer: a.replica, Probe: probe, Rules: decide.DefaultRules(), Logger: a.room("promote")}
 	for {
 		changed := a.replica.LeadershipChanged()
 		if !a.replica.Leading() {
@@ -95,7 +95,7 @@ func (a *Agent) leadWhileLeading(ctx context.Context) error {
 }
 
 // term runs the leader's loop until this server leads no more.
-func (a *Agent) term(ctx context.Context, leader *promote.Leader) error {
+func (a *Agent) term(ctx context.Context, leader *decide.Leader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var watch sync.WaitGroup

@@ -7,7 +7,7 @@ import (
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/internal/lab"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -34,7 +34,7 @@ func TestNodesComeAndGoWithoutAnybodyLosingARole(t *testing.T) {
 		})
 		t.Run("the node beside the primary is killed", func(t *testing.T) {
 			c.kill(t, c.Node(string(before.Primary)))
-			v := c.await(t, "recorded that the agent is lost", func(v api.DatabaseView) bool { return v.Database.Refusal.Code == promote.AgentLost })
+			v := c.await(t, "recorded that the agent is lost", func(v api.DatabaseView) bool { return v.Database.Refusal.Code == decide.AgentLost })
 			if v.Database.Epoch != before.Epoch || v.Database.Primary != before.Primary {
 				t.Errorf("the loss of an agent cost a reign: %s", describe(v))
 			}

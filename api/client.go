@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // answerTime bounds one request at one server where the caller's context does not, the wait of a switchover apart.
@@ -134,7 +135,7 @@ func (c *Client) ProposeTo(ctx context.Context, addr string, cmd registry.Comman
 }
 
 func (c *Client) propose(ctx context.Context, cmd registry.Command, q request) (registry.Index, error) {
-	body, err := registry.Encode(cmd)
+	body, err := codec.Encode(cmd)
 	if err != nil {
 		return 0, err
 	}

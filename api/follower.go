@@ -13,6 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 const (
@@ -184,7 +185,7 @@ func (f *Follower) take(fr Frame) error {
 
 // replace takes a snapshot, unless it is older than what the follower has (G6).
 func (f *Follower) replace(fr Frame) error {
-	s, err := registry.DecodeState(fr.State)
+	s, err := codec.DecodeState(fr.State)
 	if err != nil {
 		return fmt.Errorf("snapshot at %d: %w", fr.Index, err)
 	}
@@ -212,7 +213,7 @@ func (f *Follower) apply(fr Frame) error {
 		return fmt.Errorf("commands behind %d, own index is %d: %w", fr.Prev, s.Index(), errGap)
 	}
 	for _, c := range fr.Commands {
-		cmd, err := registry.Decode(c.Bytes)
+		cmd, err := codec.Decode(c.Bytes)
 		if err != nil {
 			return fmt.Errorf("command %d: %w", c.Index, err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/internal/simnet"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // script is a server that sends what a test tells it to: one list of frames per stream.
@@ -91,7 +92,7 @@ func playSlowly(t *testing.T, pause time.Duration, streams ...[]api.Frame) (f *a
 
 func snapshot(t *testing.T, cluster registry.ClusterID, i registry.Index) api.Frame {
 	t.Helper()
-	b, err := registry.EncodeState(registry.New(cluster).WithIndex(i))
+	b, err := codec.EncodeState(registry.New(cluster).WithIndex(i))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func snapshot(t *testing.T, cluster registry.ClusterID, i registry.Index) api.Fr
 
 func commands(t *testing.T, prev registry.Index, at ...registry.Index) api.Frame {
 	t.Helper()
-	b, err := registry.Encode(&registry.RemoveNode{ID: "nobody"})
+	b, err := codec.Encode(&registry.RemoveNode{ID: "nobody"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
-// Committed is one command of the log as registry.Encode wrote it.
+// Committed is one command of the log as codec.Encode wrote it.
 type Committed struct {
 	Index registry.Index
 	Bytes []byte
@@ -38,7 +39,7 @@ const (
 	maxFrame     = 256 << 20     // bytes behind the length; a snapshot may be large
 	batchBytes   = 1 << 20       // a commands frame is closed once it holds this many
 	commandHead  = 8 + 4         // index, length
-	maxCommands  = frameHead + 8 + batchBytes + commandHead + registry.MaxCommand
+	maxCommands  = frameHead + 8 + batchBytes + commandHead + codec.MaxCommand
 	maxKeepalive = frameHead
 )
 
@@ -48,7 +49,7 @@ type Frame struct {
 	Index   registry.Index
 	Contact time.Duration // whole milliseconds, at most 49 days
 
-	State    []byte         // of a snapshot: as registry.EncodeState wrote it
+	State    []byte         // of a snapshot: as codec.EncodeState wrote it
 	Prev     registry.Index // of commands: the index they follow
 	Commands []Committed
 }
@@ -153,7 +154,7 @@ func (f *Frame) parseCommands(b []byte) error {
 		}
 		c := Committed{Index: registry.Index(binary.BigEndian.Uint64(b))}
 		n := int64(binary.BigEndian.Uint32(b[8:]))
-		if b = b[commandHead:]; n > int64(len(b)) || n > registry.MaxCommand {
+		if b = b[commandHead:]; n > int64(len(b)) || n > codec.MaxCommand {
 			return fmt.Errorf("commands: command %d of %d bytes in %d: %w", c.Index, n, len(b), ErrFrame)
 		}
 		if c.Index <= last {

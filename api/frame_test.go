@@ -17,6 +17,7 @@ import (
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // update rewrites the golden bytes; a change of them is a change of the protocol.
@@ -24,11 +25,11 @@ var update = flag.Bool("update", false, "rewrite testdata")
 
 func frames(t testing.TB) map[string]api.Frame {
 	t.Helper()
-	state, err := registry.EncodeState(registry.New("prod").WithIndex(7))
+	state, err := codec.EncodeState(registry.New("prod").WithIndex(7))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd, err := registry.Encode(&registry.RemoveNode{ID: "web1"})
+	cmd, err := codec.Encode(&registry.RemoveNode{ID: "web1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestWhatIsNoFrameIsAnError(t *testing.T) {
 }
 
 func TestABatchFillsAFrameAndIsNeverEmpty(t *testing.T) {
-	big := api.Committed{Index: 1, Bytes: make([]byte, registry.MaxCommand)}
+	big := api.Committed{Index: 1, Bytes: make([]byte, codec.MaxCommand)}
 	small := api.Committed{Index: 2, Bytes: []byte("x")}
 	for _, c := range []struct {
 		commands []api.Committed
@@ -116,7 +117,7 @@ func TestABatchFillsAFrameAndIsNeverEmpty(t *testing.T) {
 		}
 	}
 	f := api.Frame{Kind: api.FrameCommands, Index: 4, Prev: 1, Commands: []api.Committed{
-		{Index: 2, Bytes: make([]byte, 1<<20-13)}, {Index: 4, Bytes: make([]byte, registry.MaxCommand)}}}
+		{Index: 2, Bytes: make([]byte, 1<<20-13)}, {Index: 4, Bytes: make([]byte, codec.MaxCommand)}}}
 	if api.Batch(f.Commands) != 2 {
 		t.Fatal("not the largest frame there is")
 	}

@@ -20,7 +20,7 @@ const (
 
 // The media types that are not JSON.
 const (
-	CommandType = "application/vnd.baton.command" // one command as registry.Encode wrote it
+	CommandType = "application/vnd.baton.command" // one command as codec.Encode wrote it
 	FramesType  = "application/vnd.baton.frames"  // the state stream
 	ReportsType = "application/x-ndjson"          // a health.Report per line
 )

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/health"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -31,10 +31,10 @@ func TestAPrimaryThatWasNeverHeardIsReplaced(t *testing.T) {
 						Replication: &health.Replication{Receiver: "connecting", Applier: true, SilenceMillis: 60_000}, Guard: health.Guard{Promise: 1, Follows: 1}})
 				}
 				board.Probed(d.Name, "db1", c.probe)
-				clock := promote.Clock{Watching: time.Minute, InPhase: time.Minute}
-				decision := promote.Decide(d, board.View(d.Name), promote.DefaultRules(), clock)
+				clock := decide.Clock{Watching: time.Minute, InPhase: time.Minute}
+				decision := decide.Decide(d, board.View(d.Name), decide.DefaultRules(), clock)
 				revoke, ok := decision.Command.(*registry.Revoke)
-				if ok != c.ends || ok && revoke.Cause.Code != promote.PrimarySilent {
+				if ok != c.ends || ok && revoke.Cause.Code != decide.PrimarySilent {
 					t.Errorf("probe %s: command %#v, waiting for %s", c.probe, decision.Command, decision.Waiting)
 				}
 			})

@@ -6,7 +6,7 @@
 //
 //	mysqld.Server --Status, Process--> Checker --Observation--> promote.Guard
 //	                                      \                        |
-//	                                       +------ Report --------+----> api ----> Board (on every server) --View--> promote.Decide
+//	                                       +------ Report --------+----> api ----> Board (on every server) --View--> decide.Decide
 //
 // A Checker runs beside the server, asks it every Config.Every over a connection of its own, watches the process
 // (which tells of a crash at once), and lets a canary commit through the whole write path. A Board keeps the newest

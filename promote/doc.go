@@ -1,10 +1,9 @@
-// Package promote decides who is primary, and makes the local mysqld obey.
+// Package promote makes the local mysqld obey what was decided of its database.
 //
-// Two halves meet only in the registry. Decide runs on the leader: one pure function from a database's state and the
-// newest reports to the next command. Next runs on every database host: one pure function from the same state and what
-// the guard knows of its own server to the next thing to do. Both are level-triggered: they look at the whole, name one
-// step, and are asked again. Nobody remembers a failover that is under way, so any leader and any restarted agent
-// continues it by looking (G5).
+// It is one of two halves that meet only in the registry. The other is package decide, which runs on the leader. Next runs
+// on every database host: one pure function from the state and what the guard knows of its own server to the next thing
+// to do. Both are level-triggered: they look at the whole, name one step, and are asked again. Nobody remembers a failover
+// that is under way, so any leader and any restarted agent continues it by looking (G5).
 //
 //	Leader:  health.Board.View + registry.State --Decide--> registry.Command --> raft
 //	Guard:   registry.State + Observation + Record --Next--> Step --perform--> mysqld, Record, health.Report
@@ -25,12 +24,11 @@
 // reigned; after a power cut it alone proves the base. A promise file has a name that is registered with the member, and a
 // guard acts on no state that does not name its own: any promise made in a lost one is older than that state (G3).
 //
+// A winner may lack something of the base: then it follows a fenced member that holds it, which can grow no more, until it
+// holds all that this one holds; before that nobody follows the winner. Nothing new can come in by this way, and a winner
+// that is lost on it leaves the base settled.
+//
 // A winner that loses its epoch while its marker waits can neither close nor follow; so what a guard led is durable before the
 // marker, and such a process is ended. A marker that nobody else has makes a member diverge: it is written when enough ackers
 // are connected, and the next winner is who leaves the fewest members with transactions that it lacks.
-//
-// # Situations
-//
-// Each failure has a name, used as the code of a registry.Cause, in records, metrics and tests: see situation.go.
-// Load, a full connection table, one observer's opinion or a dead agent beside a live mysqld are no failures.
 package promote

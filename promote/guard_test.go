@@ -16,6 +16,7 @@ import (
 
 	"github.com/baton-db/baton/internal/mysqldtest"
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
 )
@@ -142,20 +143,20 @@ func (w *ward) until(what string, ok func() bool) {
 func (w *ward) reign(winner registry.InstanceID) {
 	w.t.Helper()
 	e := w.now().Epoch + 1
-	w.commit(&registry.Revoke{Database: "orders", Epoch: e, Cause: registry.Cause{Code: Formation}})
+	w.commit(&registry.Revoke{Database: "orders", Epoch: e, Cause: registry.Cause{Code: decide.Formation}})
 	for _, st := range w.stations {
 		w.until(st.ID+" is fenced", func() bool { r := st.guard.Report(); return r.Fenced == e || r.Closed == e })
 	}
 	w.elect(winner)
 	w.until("the marker", func() bool { return w.at(winner).guard.Report().Marked == e })
-	w.commit(&registry.Establish{Database: "orders", Epoch: e, Cause: registry.Cause{Code: Marked}})
+	w.commit(&registry.Establish{Database: "orders", Epoch: e, Cause: registry.Cause{Code: decide.Marked}})
 	w.until("open", func() bool { return w.at(winner).Open() })
 }
 
 func (w *ward) elect(winner registry.InstanceID) {
 	w.t.Helper()
 	d := w.now()
-	c := &registry.Elect{Database: "orders", Epoch: d.Epoch, Winner: winner, K: 1, Proof: registry.ProofFenced, Cause: registry.Cause{Code: Elected}}
+	c := &registry.Elect{Database: "orders", Epoch: d.Epoch, Winner: winner, K: 1, Proof: registry.ProofFenced, Cause: registry.Cause{Code: decide.Elected}}
 	if d.Former == "" {
 		c.Proof = registry.ProofFormed
 	}
@@ -262,13 +263,13 @@ func TestAPromiseIsOnDiskBeforeAnyEffect(t *testing.T) {
 				marks[i] = len(st.calls)
 			}
 			w.at("db1").Crash()
-			w.commit(&registry.Revoke{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: PrimaryGone}})
+			w.commit(&registry.Revoke{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: decide.PrimaryGone}})
 			for _, id := range []registry.InstanceID{"db2", "db3"} {
 				w.until("fenced", func() bool { return w.at(id).guard.Report().Fenced == 2 })
 			}
 			w.elect("db2")
 			w.until("the marker", func() bool { return w.at("db2").guard.Report().Marked == 2 })
-			w.commit(&registry.Establish{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: Marked}})
+			w.commit(&registry.Establish{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: decide.Marked}})
 			w.until("open", func() bool { return w.at("db2").Open() })
 			got2, got3 := w.at("db2").since(marks[1]), w.at("db3").since(marks[2])
 			if want := []string{"stop@2", "fence@2", "source@2", "mark@2", "open@2"}; !slices.Equal(got2, want) {
@@ -285,7 +286,7 @@ func TestAPromiseIsOnDiskBeforeAnyEffect(t *testing.T) {
 func TestAStepEndsWhenItsEpochIsOver(t *testing.T) {
 	guarding(t, mysqld.MySQL, func(t *testing.T, w *ward) {
 		e := registry.Epoch(1)
-		w.commit(&registry.Revoke{Database: "orders", Epoch: e, Cause: registry.Cause{Code: Formation}})
+		w.commit(&registry.Revoke{Database: "orders", Epoch: e, Cause: registry.Cause{Code: decide.Formation}})
 		for _, st := range w.stations {
 			w.until("fenced", func() bool { return st.guard.Report().Fenced == e })
 		}
@@ -300,7 +301,7 @@ func TestAStepEndsWhenItsEpochIsOver(t *testing.T) {
 		db3.block = nil
 		db3.mu.Unlock()
 		began := time.Now()
-		w.commit(&registry.Revoke{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: WinnerLost}})
+		w.commit(&registry.Revoke{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: decide.WinnerLost}})
 		w.until("fenced for the next epoch", func() bool { return db3.guard.Report().Fenced == 2 })
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("it took %s of the bubble's time: the step was waited for", took)
@@ -362,7 +363,7 @@ func TestAnAgentRestartedAtAnyMomentGoesOn(t *testing.T) {
 					w.reign("db1")
 					last := w.acknowledged("db1")
 					w.at("db1").Crash()
-					w.commit(&registry.Revoke{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: PrimaryGone}})
+					w.commit(&registry.Revoke{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: decide.PrimaryGone}})
 					restart := func(n int) { // in the n-th moment of 4 ms
 						time.Sleep(time.Duration(n) * 4 * time.Millisecond)
 						w.restart(w.at("db2"))
@@ -375,7 +376,7 @@ func TestAnAgentRestartedAtAnyMomentGoesOn(t *testing.T) {
 					w.elect("db2")
 					restart(after)
 					w.until("the marker", func() bool { return w.at("db2").guard.Report().Marked == 2 })
-					w.commit(&registry.Establish{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: Marked}})
+					w.commit(&registry.Establish{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: decide.Marked}})
 					restart(after)
 					w.until("open", func() bool { return w.at("db2").Open() })
 					if !w.at("db2").Holds(last) {
@@ -393,7 +394,7 @@ func TestAGuardWithALostPromiseFileTrustsNoOlderState(t *testing.T) {
 		w.reign("db1")
 		db2 := w.at("db2")
 		old := w.feed.State()
-		w.commit(&registry.Revoke{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: PrimarySilent}})
+		w.commit(&registry.Revoke{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: decide.PrimarySilent}})
 		w.until("fenced", func() bool { return db2.guard.Report().Fenced == 2 })
 		db2.stop()
 		if err := os.RemoveAll(db2.dir); err != nil {
@@ -436,7 +437,7 @@ func TestAFormerPrimaryProvesThatItIsTheOne(t *testing.T) {
 					}
 					db1.Start()
 					w.restart(db1)
-					w.commit(&registry.Revoke{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: PrimaryRestarted}})
+					w.commit(&registry.Revoke{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: decide.PrimaryRestarted}})
 					w.until("it attests", func() bool { return db1.guard.Report().Closed == 2 })
 					if got := db1.guard.Report().Amnesiac; got != wiped {
 						t.Errorf("amnesiac %t, want %t", got, wiped)
@@ -455,12 +456,12 @@ func TestAHandOverThatIsUndoneStopsNobody(t *testing.T) {
 		w.group.Cut(db1.Server, w.at("db2").Server)
 		w.group.Cut(db1.Server, w.at("db3").Server)
 		waiting, _ := w.group.Commit(db1.Server) // so it cannot close
-		w.commit(&registry.Revoke{Database: "orders", Epoch: 2, To: "db2", Cause: registry.Cause{Code: Switchover}})
+		w.commit(&registry.Revoke{Database: "orders", Epoch: 2, To: "db2", Cause: registry.Cause{Code: decide.Switchover}})
 		w.until("it tries to close", func() bool { return db1.guard.Report().Problem != "" })
 		w.commit(&registry.Elect{Database: "orders", Epoch: 2, Winner: "db1", Base: db1.eyes.Latest().Status.Executed.String(), K: 1,
-			Ackers: w.now().Ackers, Proof: registry.ProofKept, Cause: registry.Cause{Code: SwitchoverUndone}})
+			Ackers: w.now().Ackers, Proof: registry.ProofKept, Cause: registry.Cause{Code: decide.SwitchoverUndone}})
 		w.until("it goes on", func() bool { return db1.guard.Report().Marked == 2 })
-		w.commit(&registry.Establish{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: Marked}})
+		w.commit(&registry.Establish{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: decide.Marked}})
 		w.group.Heal(db1.Server, w.at("db2").Server)
 		w.group.Heal(db1.Server, w.at("db3").Server)
 		w.until("the write is acknowledged", func() bool { return slices.Contains(db1.Visible(), waiting) })

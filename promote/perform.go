@@ -199,7 +199,7 @@ func (g *Guard) keepsReigning(d *registry.Database, o health.Observation) bool {
 
 // becomeSource reports whether anything had to be done, so that what was seen before holds no more.
 func (g *Guard) becomeSource(ctx context.Context, d *registry.Database, o health.Observation) (bool, error) {
-	base, err := mysqld.ParseGTIDSet(o.Status.Flavor, d.Base)
+	base, err := target(d, o.Status.Flavor)
 	if err != nil {
 		return false, fmt.Errorf("base of epoch %d: %w", d.Epoch, err)
 	}
@@ -249,27 +249,6 @@ func (g *Guard) marked(d *registry.Database, o health.Observation) error {
 	})
 }
 
-// catchUp makes a winner that has not received the base get it from the former primary, which closed at the base and
-// goes on sending. It does nothing when the base has arrived, or is on its way.
-func (g *Guard) catchUp(ctx context.Context, d *registry.Database, o health.Observation, base mysqld.GTIDSet) error {
-	former, ok := d.Member(d.Former)
-	if !ok || d.Proof != registry.ProofClosed || o.Status.Position().Contains(base) {
-		return nil
-	}
-	if r := o.Status.Replication; r != nil && r.Receiver != mysqld.ReceiverStopped && sourceAddress(r) == former.Address {
-		return nil
-	}
-	g.phase("catching up from " + string(d.Former))
-	src, err := g.source(Step{Source: former, Acks: Silent})
-	if err != nil {
-		return err
-	}
-	if err := g.server.Follow(ctx, src); err != nil {
-		return fmt.Errorf("catch up from %s: %w", d.Former, err)
-	}
-	return nil
-}
-
 // maxHolds is how much of a Record.Holds fits into a slot of the promise file with everything else.
 const maxHolds = 2048
 
@@ -286,6 +265,9 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	if err != nil {
 		return err
 	}
+	if err := g.letCatchUp(ctx, d, src); err != nil {
+		return err
+	}
 	if err := g.server.Follow(ctx, src); err != nil {
 		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
 	}
@@ -295,18 +277,20 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	}
 	g.mu.Lock()
 	g.done.follows, g.done.target = o.Incarnation, mysqld.GTIDSet{}
+	again := g.done.record.Follows == d.Epoch && g.done.record.Whole != o.Incarnation
 	g.mu.Unlock()
 	// Whoever follows from the base on acknowledges nothing it has not received in order: its memory is whole. A reign
-	// that is kept has no such beginning: what was forgotten before is still missing.
-	kept := d.Proof == registry.ProofKept
+	// that is kept has no such beginning, nor has a process whose predecessor followed in this epoch already, and may have
+	// acknowledged what was lost with it: what was forgotten is still missing.
+	whole := d.Proof != registry.ProofKept && !again
 	err = g.keep(func(r *promise.Record) {
 		r.Follows = d.Epoch
-		if !kept {
+		if whole {
 			r.Whole = o.Incarnation
 		}
 		r.ReignOver(o.Incarnation, d.Epoch)
 	})
-	g.note(func(r *health.Guard) { r.CaughtUp, r.Diverged = !kept, "" })
+	g.note(func(r *health.Guard) { r.CaughtUp, r.Diverged = whole, "" })
 	return err
 }
 

@@ -71,11 +71,11 @@ func TestAPromiseComesBeforeEverythingElse(t *testing.T) {
 		{"no epoch yet", group(3).forming().d, "db2", Local{}, "wait"},
 		{"a new epoch", d, "db2", but(on(d, "db2"), func(l *Local) { l.Record.Promise = 1 }), "promise"},
 		{"two epochs were missed", group(3).fencing().with(func(d *registry.Database) { d.Epoch = 9 }).d, "db2", but(on(d, "db2"), func(l *Local) { l.Record.Promise = 1 }), "promise"},
-		{"a promise needs no server", d, "db2", Local{Record: promise.Record{File: "file-db2"}, Process: gone}, "promise"},
+		{"a promise needs no server", d, "db2", Local{Record: promise.Record{File: "file-db2"}, Process: health.ProcessExited}, "promise"},
 		{"the registry seen here is older than the promise", d, "db2", but(on(d, "db2"), func(l *Local) { l.Record.Promise = 3 }), "wait"},
 		{"the registry seen here is older than the promise file", d, "db2", but(on(d, "db2"), func(l *Local) { l.Record = promise.Record{File: "another"} }), "wait"},
 		{"not a member", d, "db9", but(on(d, "db9"), func(l *Local) { l.Record.Promise = 0 }), "wait"},
-		{"the server is down", d, "db2", but(on(d, "db2"), func(l *Local) { l.Process = gone }), "wait"},
+		{"the server is down", d, "db2", but(on(d, "db2"), func(l *Local) { l.Process = health.ProcessExited }), "wait"},
 		{"the server hangs", d, "db2", but(on(d, "db2"), func(l *Local) { l.Answers = false }), "wait"},
 	})
 }
@@ -110,7 +110,7 @@ func TestAFormerPrimaryIsEndedOrAttested(t *testing.T) {
 		{"also when it reads as closed: that proves nothing", fencing, "db1", but(over(fencing), func(l *Local) { l.ReadOnly = true }), "kill"},
 		{"it missed two epochs", later, "db1", over(later), "kill"},
 		{"it led, and its marker may wait", fencing, "db1", but(over(fencing), func(l *Local) { l.Record.Marked, l.Record.MarkedBy = 0, "" }), "kill"},
-		{"it is gone already", fencing, "db1", but(over(fencing), func(l *Local) { l.Process = gone }), "wait"},
+		{"it is health.ProcessExited already", fencing, "db1", but(over(fencing), func(l *Local) { l.Process = health.ProcessExited }), "wait"},
 		{"it was restarted", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation, l.ReadOnly = "p2", true }), "attest"},
 		{"it was restarted and takes writes", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation = "p2" }), "shut"},
 		{"it attested", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation, l.ReadOnly, l.Closed = "p2", true, 2 }), "wait"},
@@ -162,7 +162,7 @@ func TestAReignIsKept(t *testing.T) {
 		{"open", d, "db1", reigning(d), "wait"},
 		{"restarted: it stays closed", d, "db1", but(reigning(d), func(l *Local) { l.Incarnation, l.ReadOnly = "p2", true }), "wait"},
 		{"restarted, and takes writes", d, "db1", but(reigning(d), func(l *Local) { l.Incarnation = "p2" }), "shut"},
-		{"it is established by a report of a process that is gone", d, "db1", but(on(d, "db1"), func(l *Local) {
+		{"it is established by a report of a process that is health.ProcessExited", d, "db1", but(on(d, "db1"), func(l *Local) {
 			l.Record.Marked, l.Record.MarkedBy, l.Incarnation = 1, "p1", "p2"
 		}), "wait"},
 		{"its guard has forgotten everything", d, "db1", but(on(d, "db1"), func(l *Local) { l.ReadOnly = false }), "shut"},

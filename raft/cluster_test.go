@@ -15,6 +15,7 @@ import (
 	"github.com/baton-db/baton/internal/simnet"
 	"github.com/baton-db/baton/raft/raftlog"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // cluster is a set of servers on a simulated network in a bubble, with real files.
@@ -216,7 +217,7 @@ func has(s *registry.State, name string) bool {
 
 func encoded(t *testing.T, s *registry.State) string {
 	t.Helper()
-	b, err := registry.EncodeState(s)
+	b, err := codec.EncodeState(s)
 	if err != nil {
 		t.Fatal(err)
 	}

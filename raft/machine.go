@@ -9,6 +9,7 @@ import (
 
 	"github.com/baton-db/baton/raft/raftlog"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // A machine applies committed entries to the registry and publishes the result. The vendor calls it on one goroutine;
@@ -59,7 +60,7 @@ func (m *machine) step(state *registry.State, l *hraft.Log) (*registry.State, er
 	if m.halted != nil {
 		return state, m.halted
 	}
-	command, err := registry.Decode(l.Data)
+	command, err := codec.Decode(l.Data)
 	if err != nil {
 		m.halted = fmt.Errorf("entry %d of the log cannot be read; is another server's baton newer than this one?: %w", l.Index, err)
 		m.fatal(m.halted)
@@ -90,7 +91,7 @@ func (m *machine) Restore(from io.ReadCloser) error {
 	if err != nil {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
-	state, err := registry.DecodeState(b)
+	state, err := codec.DecodeState(b)
 	if err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
@@ -113,7 +114,7 @@ type snapshot struct{ state *registry.State }
 
 // Persist writes the state.
 func (s snapshot) Persist(sink hraft.SnapshotSink) error {
-	b, err := registry.EncodeState(s.state)
+	b, err := codec.EncodeState(s.state)
 	if err == nil {
 		_, err = sink.Write(b)
 	}

@@ -9,6 +9,7 @@ import (
 	hraft "github.com/hashicorp/raft"
 
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // call runs f on its own goroutine, which Close waits for; it reports whether it did.
@@ -75,7 +76,7 @@ func ours(err error) error {
 // An urgent command is followed at once by an empty entry: followers learn that an entry is committed with the message
 // after it, so that they apply within a round trip instead of when the leader next has something to say.
 func (r *Replica) Propose(ctx context.Context, c registry.Command) (registry.Index, error) {
-	b, err := registry.Encode(c)
+	b, err := codec.Encode(c)
 	if err != nil {
 		return 0, err
 	}

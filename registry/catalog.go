@@ -7,8 +7,6 @@ type PutNode struct {
 	Node Node `json:"node"`
 }
 
-func (*PutNode) kind() kind { return kindPutNode }
-
 // Urgent is false: a node appears with the next message.
 func (*PutNode) Urgent() bool { return false }
 
@@ -34,8 +32,6 @@ type RemoveNode struct {
 	ID NodeID `json:"id"`
 }
 
-func (*RemoveNode) kind() kind { return kindRemoveNode }
-
 // Urgent is true: its services leave every answer at once.
 func (*RemoveNode) Urgent() bool { return true }
 
@@ -58,8 +54,6 @@ func (c *RemoveNode) Apply(s *State) (*State, error) {
 type PutService struct {
 	Instance ServiceInstance `json:"instance"`
 }
-
-func (*PutService) kind() kind { return kindPutService }
 
 // Urgent is true: discovery is what services are for.
 func (*PutService) Urgent() bool { return true }
@@ -96,8 +90,6 @@ type RemoveService struct {
 	ID      string      `json:"id"`
 }
 
-func (*RemoveService) kind() kind { return kindRemoveService }
-
 // Urgent is true: it leaves every answer at once.
 func (*RemoveService) Urgent() bool { return true }
 
@@ -119,8 +111,6 @@ type SetServiceHealth struct {
 	ID      string      `json:"id"`
 	Failing Cause       `json:"failing,omitzero"`
 }
-
-func (*SetServiceHealth) kind() kind { return kindSetServiceHealth }
 
 // Urgent is true: an unhealthy instance leaves every answer at once.
 func (*SetServiceHealth) Urgent() bool { return true }

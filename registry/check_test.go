@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 func TestAnyOrderOfCommandsKeepsTheInvariants(t *testing.T) {
@@ -19,7 +20,7 @@ func TestAnyOrderOfCommandsKeepsTheInvariants(t *testing.T) {
 		walk(t, func(before, after *registry.State, c registry.Command, err error) {
 			for _, d := range after.Databases() {
 				if pasts[d.Name] == nil {
-					pasts[d.Name] = &past{}
+					pasts[d.Name] = &past{passed: map[registry.InstanceID]bool{}}
 				}
 				was, _ := before.Database(d.Name)
 				pasts[d.Name].step(t, was, d, c, err)
@@ -32,9 +33,10 @@ func TestAnyOrderOfCommandsKeepsTheInvariants(t *testing.T) {
 
 // past remembers what a database has been through, on its own account.
 type past struct {
-	established bool           // there has been a primary
-	elected     registry.Proof // of the Elect of this epoch
-	proved      bool           // an Elect of this interregnum proved a base
+	established bool                         // there has been a primary
+	elected     registry.Proof               // of the Elect of this epoch
+	proved      bool                         // an Elect of this interregnum proved a base
+	passed      map[registry.InstanceID]bool // who was lost while it caught up, in this interregnum
 }
 
 // step holds what one command may do to a database, and what an Elect must prove.
@@ -53,13 +55,16 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 		revoked = true
 		p.proved = was.Phase == registry.Promoting && (p.proved || p.elected != registry.ProofKept)
 		p.elected = ""
+		if was.CatchUp != nil {
+			p.passed[was.Primary] = true
+		}
 	case *registry.Elect:
 		if lack := p.lacks(was, c); lack != "" {
 			t.Fatalf("an Elect was accepted: %s", lack)
 		}
 		p.elected = c.Proof
 	case *registry.Establish:
-		*p = past{established: true}
+		*p = past{established: true, passed: map[registry.InstanceID]bool{}}
 		winner, _ := is.Member(was.Primary)
 		if is.Reign != (registry.Reign{Base: was.Base, Source: winner.SourceKey()}) || is.Primary != was.Primary {
 			t.Fatalf("reign %+v of %s, elected was %s at %s", is.Reign, is.Primary, was.Primary, was.Base)
@@ -74,6 +79,9 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 	}
 	if (is.Settled != nil) != p.proved {
 		t.Fatalf("settled %v in %s, proved in this interregnum: %t", is.Settled, is.Phase, p.proved)
+	}
+	if len(is.Passed) != len(p.passed) || !slices.IsSorted(is.Passed) || slices.ContainsFunc(is.Passed, func(id registry.InstanceID) bool { return !p.passed[id] }) {
+		t.Fatalf("passed %v, lost on the way were %v", is.Passed, p.passed)
 	}
 	if is.Interregnum() && was.Interregnum() && (is.Former != was.Former || is.K != was.K || !slices.Equal(is.Ackers, was.Ackers)) {
 		t.Fatalf("%T changed whom a fence must cover while nobody reigns", c)
@@ -107,6 +115,11 @@ func (p *past) lacks(d *registry.Database, c *registry.Elect) string {
 			return "a voice counted twice, or a stranger's"
 		}
 		last, heard[e.Instance] = e.Instance, e
+	}
+	if u := c.CatchUp; u != nil {
+		if e, ok := heard[u.From]; !ok || e.Position != u.Until || u.From == c.Winner || c.Proof == registry.ProofKept {
+			return "a winner that gets what it lacks from nobody"
+		}
 	}
 	return p.lacksProof(d, c, heard)
 }
@@ -162,6 +175,9 @@ func checkDatabase(t *rapid.T, d *registry.Database) {
 	}
 	_, reigns := d.Member(d.Primary)
 	bad := ""
+	if d.CatchUp != nil && d.Phase != registry.Promoting {
+		bad = "a detour of nobody"
+	}
 	switch d.Phase {
 	case registry.Forming:
 		if d.Epoch != 0 || d.Primary != "" || len(d.Ackers) > 0 {
@@ -243,21 +259,21 @@ func TestARefusedCommandLeavesNoTraceAndAnAppliedStateNeverChanges(t *testing.T)
 func TestServersThatReadTheLogHoldTheSameBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		walk(t, func(before, after *registry.State, c registry.Command, err error) {
-			b, encodeErr := registry.Encode(c)
+			b, encodeErr := codec.Encode(c)
 			if encodeErr != nil {
 				t.Fatal(encodeErr)
 			}
-			again, decodeErr := registry.Decode(b)
+			again, decodeErr := codec.Decode(b)
 			if decodeErr != nil {
 				t.Fatal(decodeErr)
 			}
-			if c2, _ := registry.Encode(again); !bytes.Equal(b, c2) {
+			if c2, _ := codec.Encode(again); !bytes.Equal(b, c2) {
 				t.Fatalf("%T: %s, then %s", c, b, c2)
 			}
 			if dice(t, 2, "restart") > 0 {
 				return // a server restarts from a snapshot now and then
 			}
-			restored, decodeErr := registry.DecodeState(encoded(t, before))
+			restored, decodeErr := codec.DecodeState(encoded(t, before))
 			if decodeErr != nil {
 				t.Fatal(decodeErr)
 			}
@@ -277,7 +293,7 @@ func encoded(t *rapid.T, s *registry.State) []byte {
 	if s == nil {
 		return nil
 	}
-	b, err := registry.EncodeState(s)
+	b, err := codec.EncodeState(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,6 +311,7 @@ func TestTheWalksReachEveryCommandProofAndPhase(t *testing.T) {
 			}
 			for _, d := range after.Databases() {
 				seen[fmt.Sprintf("%s with k %d, settled %t", d.Phase, d.K, d.Settled != nil)] = true
+				seen[fmt.Sprintf("%s, catching up %t, passed %t", d.Phase, d.CatchUp != nil, len(d.Passed) > 0)] = true
 			}
 		})
 		return true
@@ -310,6 +327,7 @@ func TestTheWalksReachEveryCommandProofAndPhase(t *testing.T) {
 		want = append(want, fmt.Sprintf("proof %s accepted true", p), fmt.Sprintf("proof %s accepted false", p))
 	}
 	want = append(want, "forming with k 0, settled false", "fencing with k 0, settled true", "promoting with k 0, settled true")
+	want = append(want, "promoting, catching up true, passed false", "promoting, catching up true, passed true", "fencing, catching up false, passed true")
 	for _, k := range []int{1, 2} {
 		want = append(want, fmt.Sprintf("serving with k %d, settled false", k), fmt.Sprintf("closing with k %d, settled false", k),
 			fmt.Sprintf("fencing with k %d, settled true", k), fmt.Sprintf("promoting with k %d, settled true", k))

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 var update = flag.Bool("update", false, "write the golden bytes in testdata; a change needs a new version byte")
@@ -37,6 +38,7 @@ func everyKind() map[string]registry.Command {
 		"revoke":             revoke(2, "db2"),
 		"escalate":           &registry.Escalate{Database: "orders", Epoch: 2, Cause: why("PrimaryHung"), AtMillis: 2050},
 		"elect":              full,
+		"elect-catch-up":     after(elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), "db3", "u:1-9"),
 		"establish":          establish(2),
 		"add-acker":          &registry.AddAcker{Database: "orders", Epoch: 2, Instance: "db1", Cause: why("AckerAdded"), AtMillis: 2600},
 		"refuse":             &registry.Refuse{Database: "orders", Epoch: 2, Cause: refuse, AtMillis: 2700},
@@ -53,6 +55,13 @@ func rich(t testing.TB) *registry.State {
 		lost, revoke(3, ""), &registry.Refuse{Database: "orders", Epoch: 3, Cause: why("AckersMissing"), AtMillis: 3050},
 		elect(3, "db3", "db1", registry.ProofSettled, "db3"),
 		&registry.Refuse{Database: "orders", Epoch: 3, Cause: why("NoCandidate"), AtMillis: 3200})
+}
+
+// later is rich in the fields that came later: what older servers wrote has none of them.
+func later(t testing.TB) *registry.State {
+	t.Helper()
+	c := after(elect(2, "db2", "db1 db3", registry.ProofClosed, "db1 db2 db3"), "db3", "u:1-9")
+	return with(t, serving(t), revoke(2, "db2"), c, revoke(3, ""), after(elect(3, "db2", "db3", registry.ProofSettled, "db2 db3"), "db3", "u:1-9"))
 }
 
 // golden compares got with a file in testdata, and writes the file with -update.
@@ -76,12 +85,12 @@ func golden(t *testing.T, name string, got []byte) {
 func TestCommandsKeepTheirBytes(t *testing.T) {
 	for name, c := range everyKind() {
 		t.Run(name, func(t *testing.T) {
-			b, err := registry.Encode(c)
+			b, err := codec.Encode(c)
 			if err != nil {
 				t.Fatal(err)
 			}
 			golden(t, name, b)
-			back, err := registry.Decode(b)
+			back, err := codec.Decode(b)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +104,7 @@ func TestCommandsKeepTheirBytes(t *testing.T) {
 func TestEveryKindHasGoldenBytes(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range everyKind() {
-		b, err := registry.Encode(c)
+		b, err := codec.Encode(c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +112,7 @@ func TestEveryKindHasGoldenBytes(t *testing.T) {
 	}
 	known := 0
 	for k := range 1 << 16 {
-		_, err := registry.Decode([]byte{1, byte(k >> 8), byte(k), '{', '}'})
+		_, err := codec.Decode([]byte{1, byte(k >> 8), byte(k), '{', '}'})
 		if err == nil {
 			known++
 		} else if !errors.Is(err, registry.ErrUnknown) {
@@ -116,17 +125,17 @@ func TestEveryKindHasGoldenBytes(t *testing.T) {
 }
 
 func TestAStateKeepsItsBytes(t *testing.T) {
-	for name, s := range map[string]*registry.State{"state": rich(t), "state-empty": registry.New("test")} {
-		b, err := registry.EncodeState(s)
+	for name, s := range map[string]*registry.State{"state": rich(t), "state-later": later(t), "state-empty": registry.New("test")} {
+		b, err := codec.EncodeState(s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		golden(t, name, b)
-		back, err := registry.DecodeState(b)
+		back, err := codec.DecodeState(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, _ := registry.EncodeState(back); !bytes.Equal(again, b) {
+		if again, _ := codec.EncodeState(back); !bytes.Equal(again, b) {
 			t.Errorf("%s: encode(decode(b)) = %q\nwant %q", name, again, b)
 		}
 		if diff := cmp.Diff(s.Databases(), back.Databases()); diff != "" {
@@ -155,7 +164,7 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 		"a negative epoch":         "\x01\x00\x23" + `{"epoch":-1}`,
 		"an epoch of text":         "\x01\x00\x23" + `{"epoch":"1"}`,
 	} {
-		if c, err := registry.Decode([]byte(b)); err == nil {
+		if c, err := codec.Decode([]byte(b)); err == nil {
 			t.Errorf("command, %s: read as %+v", name, c)
 		}
 	}
@@ -170,7 +179,7 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 		"a closing brace too many": "\x01{}}",
 		"half a body":              "\x01" + `{"cluster":`,
 	} {
-		if s, err := registry.DecodeState([]byte(b)); err == nil {
+		if s, err := codec.DecodeState([]byte(b)); err == nil {
 			t.Errorf("state, %s: read as %+v", name, s)
 		}
 	}
@@ -178,15 +187,15 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 
 func TestACommandTooLargeIsNotEncoded(t *testing.T) {
 	c := revoke(1, "")
-	c.Cause.Detail = strings.Repeat("x", registry.MaxCommand)
-	if _, err := registry.Encode(c); !errors.Is(err, registry.ErrInvalid) {
-		t.Errorf("encode %d bytes of detail: %v, want ErrInvalid", registry.MaxCommand, err)
+	c.Cause.Detail = strings.Repeat("x", codec.MaxCommand)
+	if _, err := codec.Encode(c); !errors.Is(err, registry.ErrInvalid) {
+		t.Errorf("encode %d bytes of detail: %v, want ErrInvalid", codec.MaxCommand, err)
 	}
 }
 
 func FuzzDecode(f *testing.F) {
 	for _, c := range everyKind() {
-		b, err := registry.Encode(c)
+		b, err := codec.Encode(c)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -194,19 +203,19 @@ func FuzzDecode(f *testing.F) {
 	}
 	base := serving(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := registry.Decode(b)
+		c, err := codec.Decode(b)
 		if err != nil {
 			return
 		}
-		first, err := registry.Encode(c)
+		first, err := codec.Encode(c)
 		if err != nil {
 			return // only what is too large cannot be written again
 		}
-		again, err := registry.Decode(first)
+		again, err := codec.Decode(first)
 		if err != nil {
 			t.Fatalf("decode what was encoded: %v\n%q", err, first)
 		}
-		if second, _ := registry.Encode(again); !bytes.Equal(first, second) {
+		if second, _ := codec.Encode(again); !bytes.Equal(first, second) {
 			t.Errorf("encoding does not come to rest: %q, then %q", first, second)
 		}
 		if s, err := c.Apply(base); err == nil {
@@ -216,28 +225,28 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzDecodeState(f *testing.F) {
-	for _, s := range []*registry.State{registry.New("test"), forming(f), serving(f), rich(f)} {
-		b, err := registry.EncodeState(s)
+	for _, s := range []*registry.State{registry.New("test"), forming(f), serving(f), rich(f), later(f)} {
+		b, err := codec.EncodeState(s)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := registry.DecodeState(b)
+		s, err := codec.DecodeState(b)
 		if err != nil {
 			return
 		}
 		_ = s.Records()
-		first, err := registry.EncodeState(s)
+		first, err := codec.EncodeState(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := registry.DecodeState(first)
+		again, err := codec.DecodeState(first)
 		if err != nil {
 			t.Fatalf("decode what was encoded: %v\n%q", err, first)
 		}
-		if second, _ := registry.EncodeState(again); !bytes.Equal(first, second) {
+		if second, _ := codec.EncodeState(again); !bytes.Equal(first, second) {
 			t.Errorf("encoding does not come to rest: %q, then %q", first, second)
 		}
 		if !json.Valid(first[1:]) {

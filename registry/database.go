@@ -37,6 +37,11 @@ type Database struct {
 	Settled *Settled `json:"settled,omitempty"`
 	// Proof is how the Elect of this epoch was proved, in promoting.
 	Proof Proof `json:"proof,omitempty"`
+	// CatchUp is from whom the winner gets what it lacks of Base, in promoting; nil: it lacks nothing, or gets it
+	// from the former primary, which closed at Base.
+	CatchUp *CatchUp `json:"catch_up,omitempty"`
+	// Passed (sorted) are winners of this interregnum that were to catch up and were lost on the way: others come first.
+	Passed []InstanceID `json:"passed,omitempty"`
 	// Reign is the base and the source of the last established reign: only Reign.Source wrote since Reign.Base,
 	// so anything else on a member is errant.
 	Reign      Reign      `json:"reign,omitzero"`
@@ -45,6 +50,13 @@ type Database struct {
 	// Refusal is why baton does nothing although something is wrong, and how to unblock it (G10).
 	Refusal Cause   `json:"refusal,omitzero"`
 	History []Event `json:"history,omitempty"`
+}
+
+// CatchUp is the detour of a winner that lacks something of its base: it follows From, who was heard to hold Until, until
+// it holds Until itself. Nobody else follows the winner before.
+type CatchUp struct {
+	From  InstanceID `json:"from"`
+	Until string     `json:"until"` // GTID set: the base, and what else From holds, which would else be diverged for ever
 }
 
 // Settled is what an Elect proved; see Database.Settled.
@@ -89,9 +101,14 @@ func (d *Database) clone() *Database {
 	c.NextAckers = slices.Clone(d.NextAckers)
 	c.Members = slices.Clone(d.Members)
 	c.History = slices.Clone(d.History)
+	c.Passed = slices.Clone(d.Passed)
 	if d.Settled != nil {
 		s := *d.Settled
 		c.Settled = &s
+	}
+	if d.CatchUp != nil {
+		u := *d.CatchUp
+		c.CatchUp = &u
 	}
 	return &c
 }

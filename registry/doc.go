@@ -2,7 +2,7 @@
 //
 // Everything anyone sees is a function of *State: DNS answers, hosts files, the API and what a guard does to its mysqld.
 // A State changes only by a Command, which carries every value it needs: Apply reads no clock, no configuration and no
-// random source, so every server that applies the same commands holds the same State, byte for byte (EncodeState).
+// random source, so every server that applies the same commands holds the same State, byte for byte (package codec).
 //
 // # The life of a database
 //
@@ -15,6 +15,7 @@
 //	  - closing(e+1): a planned hand-over: the former primary closes itself; its ackers go on receiving until it has.
 //	  - fencing(e+1): the ackers of the last established reign durably stop listening to the former primary.
 //	  - promoting(e+1): Primary (the winner) reaches Base and has its epoch marker acknowledged by NextK of NextAckers.
+//	    With CatchUp set it gets what it lacks of Base from another member first.
 //
 // A command that does not fit the phase and epoch it was made for is refused with ErrStale and changes nothing: that is
 // how a leader which paused and came back can do no harm (G4, G5).
@@ -24,7 +25,4 @@
 // Apply checks the arithmetic of exclusion again, whoever computed it: Elect needs proof, either fenced ackers >= |A|-K+1,
 // or the former primary closed at a known position, or a base that an earlier Elect of the same interregnum has settled
 // (G1, G2). Epochs only grow (G6).
-//
-// A command is one version byte, a two-byte kind and JSON with no unknown fields; a state is a version byte and JSON.
-// Unknown versions, kinds and fields are errors, never skipped. testdata holds golden bytes.
 package registry

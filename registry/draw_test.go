@@ -167,8 +167,15 @@ func drawElect(t *rapid.T, d *registry.Database, cause registry.Cause, at int64)
 				Amnesiac: dice(t, 3, "amnesiac") == 0})
 		}
 	}
+	if n := len(c.Evidence); n > 0 && dice(t, 2, "detour") == 0 {
+		from := c.Evidence[dice(t, 3, "source")%n]
+		c.CatchUp = &registry.CatchUp{From: from.Instance, Until: from.Position}
+	}
 	if wild {
 		c.Evidence = append(c.Evidence, registry.Evidence{Instance: drawInstance(t), Position: c.Base})
+		if c.CatchUp != nil {
+			c.CatchUp.From = drawInstance(t)
+		}
 	}
 	return c
 }

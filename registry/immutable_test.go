@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // held applies commands and returns every state on the way; each must still have its first bytes at the end.
 func held(t *testing.T, s *registry.State, commands ...registry.Command) []*registry.State {
 	t.Helper()
 	encode := func(s *registry.State) []byte {
-		b, err := registry.EncodeState(s)
+		b, err := codec.EncodeState(s)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,8 +12,6 @@ type PutDatabase struct {
 	Policy Policy       `json:"policy"`
 }
 
-func (*PutDatabase) kind() kind { return kindPutDatabase }
-
 // Urgent is false: a policy takes effect with the next message.
 func (*PutDatabase) Urgent() bool { return false }
 
@@ -40,8 +38,6 @@ type PutMember struct {
 	Database DatabaseName `json:"database"`
 	Member   Member       `json:"member"`
 }
-
-func (*PutMember) kind() kind { return kindPutMember }
 
 // Urgent is false: a member appears with the next message.
 func (*PutMember) Urgent() bool { return false }
@@ -132,8 +128,6 @@ type RemoveMember struct {
 	Instance InstanceID   `json:"instance"`
 }
 
-func (*RemoveMember) kind() kind { return kindRemoveMember }
-
 // Urgent is true: its names go at once.
 func (*RemoveMember) Urgent() bool { return true }
 
@@ -159,8 +153,6 @@ type SetRotation struct {
 	Instance InstanceID   `json:"instance"`
 	OutOf    Cause        `json:"out_of_rotation,omitzero"`
 }
-
-func (*SetRotation) kind() kind { return kindSetRotation }
 
 // Urgent is true: a broken replica leaves every answer at once.
 func (*SetRotation) Urgent() bool { return true }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -14,8 +15,6 @@ type Revoke struct {
 	Cause    Cause        `json:"cause"`
 	AtMillis int64        `json:"at_ms"`
 }
-
-func (*Revoke) kind() kind { return kindRevoke }
 
 // Urgent is true: every millisecond of it is outage.
 func (*Revoke) Urgent() bool { return true }
@@ -37,7 +36,7 @@ func (c *Revoke) Apply(s *State) (*State, error) {
 	d.Primary, d.Base, d.NextAckers, d.NextK, d.Refusal = "", "", nil, 0, Cause{}
 	switch was.Phase {
 	case Serving:
-		d.Former, d.Settled = was.Primary, nil
+		d.Former, d.Settled, d.Passed = was.Primary, nil, nil
 		if c.To != "" {
 			d.Phase = Closing
 		}
@@ -47,8 +46,11 @@ func (c *Revoke) Apply(s *State) (*State, error) {
 		if was.Proof != ProofKept {
 			d.Settled = &Settled{Epoch: was.Epoch, Base: was.Base}
 		}
+		if i, known := slices.BinarySearch(d.Passed, was.Primary); was.CatchUp != nil && !known {
+			d.Passed = slices.Insert(d.Passed, i, was.Primary)
+		}
 	}
-	d.Proof = ""
+	d.Proof, d.CatchUp = "", nil
 	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: d.Former, Cause: c.Cause})
 	return s.withDatabase(d), nil
 }
@@ -76,8 +78,6 @@ type Escalate struct {
 	Cause    Cause        `json:"cause"`
 	AtMillis int64        `json:"at_ms"`
 }
-
-func (*Escalate) kind() kind { return kindEscalate }
 
 // Urgent is true.
 func (*Escalate) Urgent() bool { return true }
@@ -121,11 +121,10 @@ type Elect struct {
 	K        int          `json:"k"`
 	Proof    Proof        `json:"proof"`
 	Evidence []Evidence   `json:"evidence,omitempty"` // who was heard, sorted by instance
+	CatchUp  *CatchUp     `json:"catch_up,omitempty"` // how the winner gets what it lacks; see Database.CatchUp
 	Cause    Cause        `json:"cause"`
 	AtMillis int64        `json:"at_ms"`
 }
-
-func (*Elect) kind() kind { return kindElect }
 
 // Urgent is true.
 func (*Elect) Urgent() bool { return true }
@@ -145,6 +144,13 @@ func (c *Elect) Apply(s *State) (*State, error) {
 	}
 	if err := c.checkProof(d); err != nil {
 		return nil, fmt.Errorf("elect %s in %s: proof %s: %w: %w", c.Winner, d.Name, c.Proof, err, ErrInvalid)
+	}
+	if c.CatchUp != nil {
+		if err := c.checkCatchUp(); err != nil {
+			return nil, fmt.Errorf("elect %s in %s: catch up from %q: %w: %w", c.Winner, d.Name, c.CatchUp.From, err, ErrInvalid)
+		}
+		u := *c.CatchUp
+		d.CatchUp = &u
 	}
 	d.Phase, d.Primary, d.Base, d.Proof = Promoting, c.Winner, c.Base, c.Proof
 	d.NextAckers, d.NextK = slices.Clone(c.Ackers), c.K
@@ -180,6 +186,18 @@ func (c *Elect) checkEvidence(d *Database) error {
 		if _, ok := d.Member(e.Instance); !ok {
 			return fmt.Errorf("evidence of %q, who is not a member", e.Instance)
 		}
+	}
+	return nil
+}
+
+// checkCatchUp sees that somebody else was heard to hold what the winner is to get. A reign that is kept lacks nothing.
+func (c *Elect) checkCatchUp() error {
+	i, heard := slices.BinarySearchFunc(c.Evidence, c.CatchUp.From, func(e Evidence, id InstanceID) int { return cmp.Compare(e.Instance, id) })
+	switch {
+	case c.CatchUp.From == c.Winner || c.Proof == ProofKept:
+		return fmt.Errorf("the winner cannot catch up from itself")
+	case !heard || c.Evidence[i].Position != c.CatchUp.Until:
+		return fmt.Errorf("it was not heard to hold what the winner is to get")
 	}
 	return nil
 }
@@ -230,8 +248,6 @@ type Establish struct {
 	AtMillis int64        `json:"at_ms"`
 }
 
-func (*Establish) kind() kind { return kindEstablish }
-
 // Urgent is true: the name is published by it.
 func (*Establish) Urgent() bool { return true }
 
@@ -245,7 +261,7 @@ func (c *Establish) Apply(s *State) (*State, error) {
 	if former, ok := d.Member(d.Former); ok && former.ID != winner.ID {
 		d.setMember(former.unproven(fmt.Sprintf("it was primary until epoch %d and is not yet seen to follow %s", d.Epoch, winner.ID)))
 	}
-	d.Phase, d.Former, d.To, d.Proof = Serving, "", "", ""
+	d.Phase, d.Former, d.To, d.Proof, d.CatchUp, d.Passed = Serving, "", "", "", nil, nil
 	d.Ackers, d.K, d.NextAckers, d.NextK = d.NextAckers, d.NextK, nil, 0
 	d.Settled, d.Refusal = nil, Cause{}
 	d.Reign = Reign{Base: d.Base, Source: winner.SourceKey()}
@@ -262,8 +278,6 @@ type AddAcker struct {
 	Cause    Cause        `json:"cause"`
 	AtMillis int64        `json:"at_ms"`
 }
-
-func (*AddAcker) kind() kind { return kindAddAcker }
 
 // Urgent is false.
 func (*AddAcker) Urgent() bool { return false }
@@ -291,8 +305,6 @@ type Refuse struct {
 	Cause    Cause        `json:"cause,omitzero"`
 	AtMillis int64        `json:"at_ms"`
 }
-
-func (*Refuse) kind() kind { return kindRefuse }
 
 // Urgent is false.
 func (*Refuse) Urgent() bool { return false }

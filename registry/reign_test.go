@@ -2,9 +2,11 @@ package registry_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 func TestAnElectNeedsAProofThatHolds(t *testing.T) {
@@ -53,6 +55,13 @@ func TestAnElectNeedsAProofThatHolds(t *testing.T) {
 		{"kept with other ackers", closing, elect(2, "db1", "db2", registry.ProofKept, ""), false},
 		{"another one cannot be kept", closing, elect(2, "db2", "db1 db3", registry.ProofKept, ""), false},
 		{"kept in fencing", fencing, elect(2, "db1", "db2 db3", registry.ProofKept, ""), false},
+
+		{"it catches up from one who was heard", fencing, after(elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), "db3", "u:1-9"), true},
+		{"it catches up from the former primary", closing, after(elect(2, "db2", "db3", registry.ProofClosed, "db1"), "db1", "u:1-9"), true},
+		{"it catches up from one who was not heard", settled, after(elect(3, "db2", "db3", registry.ProofSettled, "db2"), "db3", "u:1-9"), false},
+		{"it catches up to what its source was not heard to have", fencing, after(elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), "db3", "u:1-10"), false},
+		{"it catches up from itself", fencing, after(elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), "db2", "u:1-9"), false},
+		{"who was kept has nothing to catch up", closing, after(elect(2, "db1", "db2 db3", registry.ProofKept, "db2"), "db2", "u:1-9"), false},
 
 		{"no such proof", fencing, elect(2, "db2", "db3", "hope", "db1 db2 db3"), false},
 		{"the winner is a stranger", fencing, elect(2, "db9", "db3", registry.ProofFenced, "db2 db3"), false},
@@ -114,6 +123,25 @@ func TestAWinnerThatFailsLeavesWhatItsElectSettled(t *testing.T) {
 	}
 }
 
+func TestAWinnerThatIsLostWhileItCatchesUpIsRememberedUntilSomebodyReigns(t *testing.T) {
+	lost := with(t, serving(t), revoke(2, ""), after(elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), "db3", "u:1-9"), revoke(3, ""))
+	if d := orders(t, lost); !slices.Equal(d.Passed, []registry.InstanceID{"db2"}) || d.CatchUp != nil {
+		t.Errorf("passed %v, catch up %v: want db2 and nothing", d.Passed, d.CatchUp)
+	}
+	straight := with(t, lost, elect(3, "db3", "db2", registry.ProofSettled, ""), revoke(4, ""))
+	if d := orders(t, straight); !slices.Equal(d.Passed, []registry.InstanceID{"db2"}) {
+		t.Errorf("passed %v after a winner that had nothing to catch up, want db2", d.Passed)
+	}
+	twice := with(t, straight, after(elect(4, "db2", "db3", registry.ProofSettled, "db3"), "db3", "u:1-9"), revoke(5, ""))
+	if d := orders(t, twice); !slices.Equal(d.Passed, []registry.InstanceID{"db2"}) {
+		t.Errorf("passed %v, want db2 once", d.Passed)
+	}
+	over := with(t, twice, elect(5, "db3", "db2", registry.ProofSettled, ""), establish(5))
+	if d := orders(t, over); d.Passed != nil {
+		t.Errorf("passed %v in a new reign", d.Passed)
+	}
+}
+
 func TestHistoryCarriesTheIndexOfItsCommand(t *testing.T) {
 	s := forming(t)
 	for i, c := range []registry.Command{revoke(1, ""), elect(1, "db1", "db2 db3", registry.ProofFormed, "db1 db2 db3"), establish(1)} {
@@ -136,8 +164,8 @@ func TestARefusedCommandOnlyMovesTheIndex(t *testing.T) {
 	if !errors.Is(err, registry.ErrStale) || next == nil || next.Index() != 77 {
 		t.Fatalf("next: %v, %v", next, err)
 	}
-	want, _ := registry.EncodeState(s.WithIndex(77))
-	if got, _ := registry.EncodeState(next); string(got) != string(want) {
+	want, _ := codec.EncodeState(s.WithIndex(77))
+	if got, _ := codec.EncodeState(next); string(got) != string(want) {
 		t.Errorf("state after a refused command:\n%s\nwant\n%s", got, want)
 	}
 }

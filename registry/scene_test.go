@@ -51,6 +51,12 @@ func elect(e registry.Epoch, winner registry.InstanceID, ackers string, proof re
 	return c
 }
 
+// after makes the winner catch up first.
+func after(c *registry.Elect, from registry.InstanceID, until string) *registry.Elect {
+	c.CatchUp = &registry.CatchUp{From: from, Until: until}
+	return c
+}
+
 // with applies commands, each of which must be accepted.
 func with(t testing.TB, s *registry.State, commands ...registry.Command) *registry.State {
 	t.Helper()

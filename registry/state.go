@@ -1,10 +1,7 @@
 package registry
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
@@ -92,11 +89,8 @@ func (s *State) withDatabase(d *Database) *State {
 	return &c
 }
 
-// stateVersion is the first byte of an encoded state.
-const stateVersion = 1
-
-// stateForm is the JSON form of a state.
-type stateForm struct {
+// Contents is everything that a State holds, each list in order; package codec gives it bytes.
+type Contents struct {
 	Cluster   ClusterID         `json:"cluster"`
 	Index     Index             `json:"index"`
 	Nodes     []Node            `json:"nodes,omitempty"`
@@ -104,60 +98,23 @@ type stateForm struct {
 	Databases []*Database       `json:"databases,omitempty"`
 }
 
-// EncodeState returns the bytes of s: equal states have equal bytes.
-func EncodeState(s *State) ([]byte, error) {
-	body, err := json.Marshal(stateForm{s.cluster, s.index, s.Nodes(), s.Services(), s.Databases()})
-	if err != nil {
-		return nil, fmt.Errorf("encode state at index %d: %w", s.index, err)
-	}
-	return append([]byte{stateVersion}, body...), nil
+// Contents returns what s holds; the values must not be changed.
+func (s *State) Contents() Contents {
+	return Contents{s.cluster, s.index, s.Nodes(), s.Services(), s.Databases()}
 }
 
-// DecodeState reads what EncodeState wrote. Unknown versions and fields are errors.
-func DecodeState(b []byte) (*State, error) {
-	if len(b) == 0 || b[0] != stateVersion {
-		return nil, fmt.Errorf("decode state: %w", versionError(b, stateVersion))
-	}
-	var form stateForm
-	if err := strictJSON(b[1:], &form); err != nil {
-		return nil, fmt.Errorf("decode state: %w", err)
-	}
-	s := New(form.Cluster)
-	s.index = form.Index
-	for _, n := range form.Nodes {
+// Restore makes a state of what another one held.
+func Restore(c Contents) *State {
+	s := New(c.Cluster)
+	s.index = c.Index
+	for _, n := range c.Nodes {
 		s.nodes, _, _ = s.nodes.Insert([]byte(n.ID), n)
 	}
-	for _, i := range form.Services {
+	for _, i := range c.Services {
 		s.services, _, _ = s.services.Insert(serviceKey(i.Service, i.Node, i.ID), i)
 	}
-	for _, d := range form.Databases {
-		if d == nil {
-			return nil, fmt.Errorf("decode state: a database is null")
-		}
+	for _, d := range c.Databases {
 		s.databases, _, _ = s.databases.Insert([]byte(d.Name), d)
 	}
-	return s, nil
-}
-
-// strictJSON reads exactly one JSON object and nothing behind it.
-func strictJSON(b []byte, into any) error {
-	if !bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) {
-		return fmt.Errorf("not a JSON object")
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("trailing bytes after offset %d", d.InputOffset())
-	}
-	return nil
-}
-
-func versionError(b []byte, want byte) error {
-	if len(b) == 0 {
-		return fmt.Errorf("no bytes: %w", ErrUnknown)
-	}
-	return fmt.Errorf("version %d, this baton reads %d: %w", b[0], want, ErrUnknown)
+	return s
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/identity"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 const clusterID registry.ClusterID = "prod"
@@ -74,7 +75,7 @@ func (g *group) lead(id registry.NodeID) {
 func (g *group) commit(c registry.Command) (registry.Index, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b, err := registry.Encode(c)
+	b, err := codec.Encode(c)
 	if err != nil {
 		return 0, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/api/strict"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // propose hands a command to the log.
@@ -24,7 +25,7 @@ func (s *Server) propose(c *call) (any, error) {
 			return nil, malformed(err)
 		}
 	}
-	cmd, err := registry.Decode(b)
+	cmd, err := codec.Decode(b)
 	if err != nil {
 		return nil, api.NewProblem(api.CodeMalformed, "is this server older than the one that sent it?", "%v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/operate"
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/registry"
 )
@@ -59,7 +60,7 @@ func (s *Server) status(c *call) (any, error) {
 		worse(api.Degraded, "no leader is known: nothing can be decided")
 	}
 	for _, p := range v.Raft.Peers {
-		if silence := time.Duration(p.ContactMillis) * time.Millisecond; p.Voter && silence > heardWithin {
+		if silence := time.Duration(p.ContactMillis) * time.Millisecond; p.Voter && silence > operate.HeardWithin {
 			worse(api.Degraded, "the server %s has not answered the leader for %s", p.Node, silence.Round(time.Second))
 		}
 	}
@@ -75,10 +76,8 @@ func (s *Server) status(c *call) (any, error) {
 			worse(api.Degraded, "%s: %d of %d members are heard", d.Name, d.Heard, d.Members)
 		}
 		full, _ := st.Database(d.Name) // it is in the summary
-		for _, m := range full.Members {
-			if !m.OutOf.Zero() {
-				worse(api.Degraded, "%s: not read from: %s", d.Name, m.OutOf)
-			}
+		for _, t := range s.cfg.Backend.View(d.Name).Troubles(full) {
+			worse(api.Degraded, "%s: %s", d.Name, t)
 		}
 		if d.Durability != registry.Lossless {
 			worse(api.Degraded, "%s: durability is %s", d.Name, d.Durability)
@@ -96,7 +95,7 @@ func (s *Server) summaries(st *registry.State) []api.DatabaseSummary {
 	for _, d := range st.Databases() {
 		view, heard := s.cfg.Backend.View(d.Name), 0
 		for _, m := range d.Members {
-			if h := view[m.ID]; h.Ever() && h.Age <= heardWithin {
+			if h := view[m.ID]; h.Ever() && h.Age <= operate.HeardWithin {
 				heard++
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // enter takes a place among the streams of this server; leave must follow.
@@ -148,7 +149,7 @@ func (p *packer) packState(st *registry.State, b Backend) ([]byte, error) {
 	if p.snapshot.bytes != nil && p.snapshot.index == st.Index() {
 		return p.snapshot.bytes, nil
 	}
-	encoded, err := registry.EncodeState(st)
+	encoded, err := codec.EncodeState(st)
 	if err != nil {
 		return nil, fmt.Errorf("state stream: %w", err)
 	}

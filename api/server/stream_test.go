@@ -15,6 +15,7 @@ import (
 	"github.com/baton-db/baton/api/server"
 	"github.com/baton-db/baton/identity"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // follow runs a follower of the given servers until the test ends.
@@ -29,11 +30,11 @@ func (r *rig) follow(ids ...registry.NodeID) *api.Follower {
 func (r *rig) reaches(f *api.Follower, i registry.Index) {
 	r.t.Helper()
 	until(r.t, fmt.Sprintf("the follower at index %d", i), f.Changed, func() bool { return f.State().Index() >= i })
-	want, err := registry.EncodeState(r.group.nodes[0].State())
+	want, err := codec.EncodeState(r.group.nodes[0].State())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	got, err := registry.EncodeState(f.State())
+	got, err := codec.EncodeState(f.State())
 	if err != nil {
 		r.t.Fatal(err)
 	}

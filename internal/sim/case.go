@@ -85,6 +85,12 @@ func readShape(fields []string) (Shape, error) {
 		return s, fmt.Errorf("family %q", fields[0])
 	}
 	for _, f := range fields[3:] {
+		if n, ok := strings.CutPrefix(f, "prefer-db"); ok {
+			if s.Preferred, err = strconv.Atoi(n); err != nil || s.Preferred < 1 || s.Preferred > s.Members {
+				return s, fmt.Errorf("preferred member %q", n)
+			}
+			continue
+		}
 		switch f {
 		case "relay-log-recovery":
 			s.Recovery = true

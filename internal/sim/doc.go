@@ -1,6 +1,6 @@
 // Package sim plays random schedules of what can happen to a database, and checks the guarantees after every event.
 //
-// What is real: promote.Decide in two leaders, promote.Guard beside every server (as promote.Driven), every command of
+// What is real: decide.Decide in two leaders, promote.Guard beside every server (as promote.Driven), every command of
 // registry, and the projection of names. What is a model: the servers (internal/mysqldtest, with the measured quirks of
 // both families), the network between agents and leaders, Raft (one atomic log; every leader and every agent is somewhere
 // behind its end), the disk under a promise file, people and time.

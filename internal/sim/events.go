@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/mysqld"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -207,7 +207,7 @@ var kinds = []kind{
 	}, false},
 	{"switchover", fault, 6, func(w *world, a, _ *host) bool {
 		d := w.truth()
-		return w.commit("operator", &registry.Revoke{Database: database, Epoch: d.Epoch + 1, To: a.id, Cause: registry.Cause{Code: promote.Switchover}})
+		return w.commit("operator", &registry.Revoke{Database: database, Epoch: d.Epoch + 1, To: a.id, Cause: registry.Cause{Code: decide.Switchover}})
 	}, false},
 	{"host loses power", fault, 2, func(_ *world, a, _ *host) bool { a.powerCut(); return true }, false},
 	{"power cut", fault, 1, func(w *world, _, _ *host) bool {

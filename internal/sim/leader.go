@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/health"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -72,7 +72,7 @@ func (l *leader) receive(from *host, r *health.Report) {
 }
 
 // look is what this leader knows.
-func (l *leader) look() (health.View, promote.Clock) {
+func (l *leader) look() (health.View, decide.Clock) {
 	now := l.world.now
 	for i, h := range l.world.hosts {
 		e := l.board[i]
@@ -88,7 +88,7 @@ func (l *leader) look() (health.View, promote.Clock) {
 		}
 		l.seen[h.id] = heard
 	}
-	return l.seen, promote.Clock{Watching: now.Sub(l.began), InPhase: now.Sub(l.since), NowMillis: now.UnixMilli()}
+	return l.seen, decide.Clock{Watching: now.Sub(l.began), InPhase: now.Sub(l.since), NowMillis: now.UnixMilli()}
 }
 
 // decide makes a command from what this leader knows.
@@ -99,7 +99,7 @@ func (l *leader) decide() bool {
 		l.epoch, l.phase, l.since = d.Epoch, d.Phase, l.world.now
 	}
 	view, clock := l.look()
-	decision := promote.Decide(d, view, promote.DefaultRules(), clock)
+	decision := decide.Decide(d, view, decide.DefaultRules(), clock)
 	if decision.Command == nil {
 		if code := decision.Waiting.Code; code != "" {
 			l.world.tally.Waiting[code]++

@@ -9,7 +9,7 @@ import (
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/internal/mysqldtest"
 	"github.com/baton-db/baton/mysqld"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -83,6 +83,9 @@ func newPlan(seed uint64) *plan {
 		p.shape.Flavor, p.shape.Recovery = mysqld.MariaDB, false
 	} else if p.shape.Members > 3 {
 		p.shape.K += p.draw(2)
+	}
+	if p.draw(3) == 0 {
+		p.shape.Preferred = 1 + p.draw(p.shape.Members)
 	}
 	// Each schedule has a mixture of its own: who is slow, and what goes wrong.
 	weights, total := make([]int, len(kinds)), 0
@@ -338,7 +341,7 @@ func (w *world) mayBeStuck() bool {
 		return true
 	}
 	view, clock := w.leaders[0].look()
-	return contradict > 0 && promote.Decide(d, view, promote.DefaultRules(), clock).Waiting.Code == promote.Divergent
+	return contradict > 0 && decide.Decide(d, view, decide.DefaultRules(), clock).Waiting.Code == decide.Divergent
 }
 
 // explain says where everybody stands.
@@ -354,7 +357,7 @@ func (w *world) explain() string {
 		}
 	}
 	view, clock := w.leaders[0].look()
-	decision := promote.Decide(d, view, promote.DefaultRules(), clock)
+	decision := decide.Decide(d, view, decide.DefaultRules(), clock)
 	s.tell("  waiting: %s", cmp.Or(decision.Waiting.String(), "nothing"))
 	return strings.Join(s.lines, "\n")
 }

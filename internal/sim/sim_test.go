@@ -11,6 +11,7 @@ import (
 
 	"github.com/baton-db/baton/internal/mysqldtest"
 	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -51,13 +52,13 @@ func TestSchedulesKeepTheGuaranteesAndReachEverything(t *testing.T) {
 	}
 	reach("the call", tally.Calls, "StopReceiver", "FenceReceiver", "WaitApplied", "BecomeSource", "Mark", "OpenWrites", "CloseWrites", "CutClients",
 		"Follow", "SourcePosition", "look", "kill", "write", "sync")
-	reach("the command", tally.Commands, "Revoke", "Escalate", "Elect", "Establish", "AddAcker", "SetRotation", "PutMember")
-	reach("an epoch begun for", tally.Causes, promote.PrimaryGone, promote.PrimaryRestarted, promote.PrimaryHung, promote.PrimarySilent,
-		promote.PrimaryStuck, promote.Switchover, promote.WinnerLost, promote.Formation)
+	reach("the command", tally.Commands, "Revoke", "Escalate", "Elect", "Elect with a detour", "Establish", "AddAcker", "SetRotation", "PutMember")
+	reach("an epoch begun for", tally.Causes, decide.PrimaryGone, decide.PrimaryRestarted, decide.PrimaryHung, decide.PrimarySilent,
+		decide.PrimaryStuck, decide.Switchover, decide.WinnerLost, decide.Formation)
 	reach("an election proved as", tally.Proofs, string(registry.ProofFormed), string(registry.ProofFenced), string(registry.ProofClosed),
 		string(registry.ProofSettled), string(registry.ProofKept))
-	reach("nothing decided for", tally.Waiting, promote.MembersMissing, promote.AckersMissing, promote.Divergent, promote.NoCandidate,
-		promote.AgentLost, promote.AckersLonely)
+	reach("nothing decided for", tally.Waiting, decide.MembersMissing, decide.AckersMissing, decide.Divergent, decide.NoCandidate,
+		decide.AgentLost, decide.AckersLonely)
 	for p, name := range phases {
 		if !slices.ContainsFunc(kinds, func(k kind) bool {
 			i := slices.IndexFunc(kinds, func(o kind) bool { return o.name == k.name })

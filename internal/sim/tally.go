@@ -71,6 +71,9 @@ func (t *Tally) committed(c registry.Command) {
 		t.Causes[c.Cause.Code]++
 	case *registry.Elect:
 		name = "Elect"
+		if c.CatchUp != nil {
+			name = "Elect with a detour"
+		}
 	case *registry.Establish:
 		name = "Establish"
 	default:

@@ -9,7 +9,7 @@ import (
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/internal/mysqldtest"
 	"github.com/baton-db/baton/mysqld"
-	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -23,6 +23,8 @@ type Shape struct {
 	K       int
 	// Recovery makes MySQL lose its relay log in a restart; MariaDB always does.
 	Recovery bool
+	// Preferred is the number of the member that should win; 0: all are alike.
+	Preferred int
 	// Empty begins before the first election, with the faults; otherwise the database has been formed.
 	Empty bool
 }
@@ -31,6 +33,9 @@ func (s Shape) String() string {
 	words := fmt.Sprintf("%s %d %d", s.Flavor, s.Members, s.K)
 	if s.Recovery {
 		words += " relay-log-recovery"
+	}
+	if s.Preferred > 0 {
+		words += fmt.Sprintf(" prefer-db%d", s.Preferred)
 	}
 	if s.Empty {
 		words += " empty"
@@ -86,6 +91,9 @@ func newWorld(shape Shape, hands []*hand, t *Tally) *world {
 		h.file.fresh()
 		m := registry.Member{ID: h.id, Node: registry.NodeID(server.ID), Address: server.Address(), ServerUUID: server.UUID(),
 			ServerID: server.Number, Flavor: registry.Flavor(shape.Flavor), Preference: registry.Normal, PromiseFile: h.file.durable.File}
+		if i+1 == shape.Preferred {
+			m.Preference = registry.Prefer
+		}
 		state = must(state, &registry.PutMember{Database: database, Member: m})
 		w.hosts = append(w.hosts, h)
 	}
@@ -179,7 +187,7 @@ func (w *world) commit(who string, c registry.Command) bool {
 	next, err := w.head().Next(w.head().Index()+1, c)
 	if err != nil {
 		w.tally.refused(err)
-		w.tell("%s: %s: refused: %v", who, promote.Describe(c), err)
+		w.tell("%s: %s: refused: %v", who, decide.Describe(c), err)
 		return false
 	}
 	w.push(next)
@@ -195,8 +203,8 @@ func (w *world) commit(who string, c registry.Command) bool {
 func (w *world) tellCommand(who string, d *registry.Database, c registry.Command) {
 	switch c := c.(type) {
 	case *registry.Elect:
-		w.tell("%s: epoch %d %s; proof %s base %q ackers %v evidence %v", who, d.Epoch, promote.Describe(c), c.Proof, c.Base, c.Ackers, c.Evidence)
+		w.tell("%s: epoch %d %s; proof %s base %q ackers %v evidence %v", who, d.Epoch, decide.Describe(c), c.Proof, c.Base, c.Ackers, c.Evidence)
 	default:
-		w.tell("%s: epoch %d %s", who, d.Epoch, promote.Describe(c))
+		w.tell("%s: epoch %d %s", who, d.Epoch, decide.Describe(c))
 	}
 }

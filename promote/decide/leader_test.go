@@ -1,4 +1,4 @@
-package promote
+package decide
 
 import (
 	"context"

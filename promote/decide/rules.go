@@ -1,4 +1,4 @@
-package promote
+package decide
 
 import "time"
 
@@ -16,6 +16,10 @@ type Rules struct {
 	Stuck time.Duration
 	// Winner is how long an unheard or unreachable winner is waited for.
 	Winner time.Duration
+	// CatchUp is how long a winner may take to get what it lacks while another member has it, and CatchUpTransactions
+	// how much it may lack: a preference is worth that much outage.
+	CatchUp             time.Duration
+	CatchUpTransactions uint64
 	// Patience is how long an election may lack something before that is recorded as a refusal.
 	Patience time.Duration
 }
@@ -30,6 +34,7 @@ func DefaultRules() Rules {
 		Stuck:    3 * time.Second,
 		Winner:   1500 * time.Millisecond,
 		Patience: time.Second,
+		CatchUp:  2 * time.Second, CatchUpTransactions: 2000,
 	}
 }
 

@@ -1,4 +1,4 @@
-package promote
+package decide
 
 import (
 	"context"
@@ -15,6 +15,12 @@ import (
 // error when this server does not lead any more.
 type Proposer interface {
 	Propose(ctx context.Context, c registry.Command) (registry.Index, error)
+}
+
+// Feed is where decisions are seen once they are committed.
+type Feed interface {
+	State() *registry.State
+	Changed() <-chan struct{}
 }
 
 // Leader runs Decide for every database while this server leads.

@@ -1,7 +1,6 @@
-package promote
+package decide
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -26,27 +25,29 @@ type voter struct {
 func (e election) closing() Decision {
 	former, fresh := e.fresh(e.d.Former)
 	limit := time.Duration(e.d.Policy.SwitchoverSeconds) * time.Second
-	escalate := func(code, why string) Decision {
-		return Decision{Command: &registry.Escalate{Database: e.d.Name, Epoch: e.d.Epoch, AtMillis: e.clock.NowMillis,
-			Cause: registry.Cause{Code: code, Detail: why}}}
-	}
 	switch {
 	case fresh && former.Guard.Closed == e.d.Epoch && former.Guard.Amnesiac:
-		return escalate(PrimaryRestarted, fmt.Sprintf("%s restarted while it was handing over, and cannot prove that it is the server that reigned", e.d.Former))
+		return e.escalate(PrimaryRestarted, fmt.Sprintf("%s restarted while it was handing over, and cannot prove that it is the server that reigned", e.d.Former))
 	case fresh && former.Guard.Closed == e.d.Epoch:
 		return e.electClosed(former, limit)
 	case fresh && former.Process.Gone():
-		return escalate(PrimaryGone, fmt.Sprintf("%s ended while it was handing over", e.d.Former))
+		return e.escalate(PrimaryGone, fmt.Sprintf("%s ended while it was handing over", e.d.Former))
 	case fresh && millis(former.UnreachableMillis) >= e.rules.Hung:
-		return escalate(PrimaryHung, fmt.Sprintf("%s stopped answering while it was handing over", e.d.Former))
+		return e.escalate(PrimaryHung, fmt.Sprintf("%s stopped answering while it was handing over", e.d.Former))
 	case !fresh && e.age(e.d.Former) >= e.rules.Winner:
-		return escalate(PrimarySilent, fmt.Sprintf("the agent of %s fell silent while it was handing over", e.d.Former))
+		return e.escalate(PrimarySilent, fmt.Sprintf("the agent of %s fell silent while it was handing over", e.d.Former))
 	case fresh && e.clock.InPhase >= limit:
 		return Decision{Command: &registry.Elect{Database: e.d.Name, Epoch: e.d.Epoch, Winner: e.d.Former, Ackers: e.d.Ackers, K: e.d.K,
 			Base: former.Executed, Proof: registry.ProofKept, AtMillis: e.clock.NowMillis, Cause: registry.Cause{Code: SwitchoverUndone,
 				Detail: fmt.Sprintf("%s did not close within %s (%s) and stays primary", e.d.Former, limit, former.Guard.Problem)}}}
 	}
 	return waiting(Switchover, "waiting for %s to close", e.d.Former)
+}
+
+// escalate turns a hand-over into a fencing.
+func (e election) escalate(code, why string) Decision {
+	return Decision{Command: &registry.Escalate{Database: e.d.Name, Epoch: e.d.Epoch, AtMillis: e.clock.NowMillis,
+		Cause: registry.Cause{Code: code, Detail: why}}}
 }
 
 // electClosed elects after the former primary has closed itself: everything acknowledged is in its position, and it
@@ -61,7 +62,7 @@ func (e election) electClosed(former health.Heard, limit time.Duration) Decision
 		w := voter{member: m, text: former.Guard.ClosedPosition, position: base, ready: e.ready(m.ID)}
 		if m.ID != e.d.Former { // whose word is the proof, also when it has died since
 			h, ok := e.fresh(m.ID)
-			if !ok || h.Guard.Diverged != "" || !w.ready {
+			if !ok || h.Guard.Diverged != "" || !h.ReadOnly || !w.ready { // in one that takes writes commits may wait, for whoever follows it next
 				continue
 			}
 			if h.Guard.Promise < e.d.Epoch {
@@ -87,8 +88,16 @@ func (e election) electClosed(former health.Heard, limit time.Duration) Decision
 	if winner < 0 {
 		return waiting(Switchover, "waiting for %s to promise epoch %d", e.d.To, e.d.Epoch)
 	}
-	why := fmt.Sprintf("%s closed at its last transaction; %s takes over", e.d.Former, promised[winner].member.ID)
-	return e.elect(promised, promised[winner], base, verdict{registry.ProofClosed, Elected, why})
+	c := candidate{voter: promised[winner], reach: base} // what it lacks the former primary goes on sending
+	if !c.position.Contains(base) && !e.ready(e.d.Former) {
+		s, ok := source(promised, c.voter, base)
+		if !ok {
+			return e.escalate(PrimaryGone, fmt.Sprintf("%s was lost after it closed, and nobody can send %s what it lacks", e.d.Former, c.member.ID))
+		}
+		c.source = &s
+	}
+	why := fmt.Sprintf("%s closed at its last transaction; %s takes over", e.d.Former, c.member.ID)
+	return e.elect(promised, c, base, verdict{registry.ProofClosed, Elected, why})
 }
 
 // fencing waits until the ackers are fenced, and elects.
@@ -109,7 +118,7 @@ func (e election) fencing() Decision {
 		return e.patient(e.noCandidate(voters, base))
 	}
 	return e.elect(voters, best, base, verdict{proof, Elected, fmt.Sprintf(
-		"%s holds everything the %d fenced members received and has applied %d transactions", best.member.ID, len(voters), best.executed)})
+		"%s the %d fenced members received and has applied %d transactions", best, len(voters), best.executed)})
 }
 
 // waitsForReturned gives a former primary that runs again a moment to say where it stands.
@@ -232,33 +241,6 @@ func (e election) ackersMissing(voters []voter, whole int) registry.Cause {
 		whole, len(e.d.Ackers), e.d.Need(), missing, e.d.Former)}
 }
 
-// best is the winner among those who hold base: who leaves the fewest others with transactions that it lacks, for they
-// would be diverged for ever; then the wanted one, the preferred, who has applied most.
-func (e election) best(voters []voter, base mysqld.GTIDSet) (voter, bool) {
-	able := slices.DeleteFunc(slices.Clone(voters), func(w voter) bool {
-		return !w.ready || !w.errant.IsEmpty() || w.member.Preference == registry.Never || !w.position.Contains(base)
-	})
-	if len(able) == 0 {
-		return voter{}, false
-	}
-	leaves, wanted := map[registry.InstanceID]int{}, map[registry.InstanceID]int{e.d.To: 1}
-	for _, w := range able {
-		for _, other := range voters {
-			if !w.position.Contains(other.position.Minus(other.errant)) {
-				leaves[w.member.ID]++
-			}
-		}
-	}
-	return slices.MinFunc(able, func(a, b voter) int {
-		return cmp.Or(
-			cmp.Compare(leaves[a.member.ID], leaves[b.member.ID]),
-			cmp.Compare(wanted[b.member.ID], wanted[a.member.ID]),
-			cmp.Compare(a.member.Preference.Rank(), b.member.Preference.Rank()),
-			cmp.Compare(b.executed, a.executed),
-			cmp.Compare(a.member.ID, b.member.ID))
-	}), true
-}
-
 // verdict is how an Elect is justified.
 type verdict struct {
 	proof registry.Proof
@@ -267,10 +249,10 @@ type verdict struct {
 }
 
 // elect builds the command; everybody who is ready and holds nothing that the winner lacks may acknowledge for it.
-func (e election) elect(voters []voter, winner voter, base mysqld.GTIDSet, why verdict) Decision {
-	reach := base.Union(winner.position) // it applies all it has before it begins
+func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, why verdict) Decision {
+	reach := base.Union(winner.reach) // it applies all it has before it begins
 	c := &registry.Elect{Database: e.d.Name, Epoch: e.d.Epoch, Winner: winner.member.ID, Base: base.String(), K: e.d.Policy.K,
-		Proof: why.proof, AtMillis: e.clock.NowMillis, Cause: registry.Cause{Code: why.code, Detail: why.why}}
+		Proof: why.proof, CatchUp: winner.detour(), AtMillis: e.clock.NowMillis, Cause: registry.Cause{Code: why.code, Detail: why.why}}
 	for _, w := range voters {
 		c.Evidence = append(c.Evidence, registry.Evidence{Instance: w.member.ID, Position: w.text, Amnesiac: w.amnesiac})
 		if w.member.ID != winner.member.ID && w.ready && w.member.Preference != registry.Never && reach.Contains(w.position) {
@@ -281,6 +263,9 @@ func (e election) elect(voters []voter, winner voter, base mysqld.GTIDSet, why v
 		// The record must show the position that is the base, in the same words.
 		if i := slices.IndexFunc(c.Evidence, func(x registry.Evidence) bool { return x.Instance == e.d.Former }); i >= 0 {
 			c.Evidence[i].Position = c.Base
+		}
+		if c.CatchUp != nil && c.CatchUp.From == e.d.Former {
+			c.CatchUp.Until = c.Base
 		}
 	}
 	if len(c.Ackers) < c.K {
@@ -326,6 +311,8 @@ func (e election) promoting() Decision {
 		lost = fmt.Sprintf("%s has not answered for %d ms", e.d.Primary, w.UnreachableMillis)
 	case !fresh && e.age(e.d.Primary) >= e.rules.Winner:
 		lost = fmt.Sprintf("the agent of %s has been unheard for %.1f s", e.d.Primary, e.age(e.d.Primary).Seconds())
+	case fresh && e.stranded(w) != "":
+		lost = e.stranded(w)
 	case e.clock.InPhase >= patience:
 		lost = fmt.Sprintf("%s did not get its marker acknowledged within %s: %s %s", e.d.Primary, patience, w.Guard.Doing, w.Guard.Problem)
 	default:

@@ -1,4 +1,4 @@
-package promote
+package decide
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/registry"
+	"github.com/baton-db/baton/registry/codec"
 )
 
 // decoded makes a state of a database in the way a snapshot is read.
@@ -16,7 +17,7 @@ func decoded(t testing.TB, d *registry.Database) *registry.State {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := registry.DecodeState(append([]byte{1}, body...))
+	s, err := codec.DecodeState(append([]byte{1}, body...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +128,8 @@ func TestTheWinnerHoldsEverythingThatMayHaveBeenAcknowledged(t *testing.T) {
 		{"equal positions", both("u1:1-9", "u1:1-9"), "elect 2 db2 by fenced base u1:1-9 ackers db3 k 1 (Elected)"},
 		{"the one with more", both("u1:1-9", "u1:1-10"), "elect 2 db3 by fenced base u1:1-10 ackers db2 k 1 (Elected)"},
 		{"the preferred one, when both hold all", both("u1:1-9", "u1:1-9").prefer("db3", registry.Prefer), "elect 2 db3 by fenced base u1:1-9 ackers db2 k 1 (Elected)"},
-		{"the one with more before the preferred one", both("u1:1-9", "u1:1-10").prefer("db2", registry.Prefer), "elect 2 db3 by fenced base u1:1-10 ackers db2 k 1 (Elected)"},
+		{"the preferred one catches up from the one with more", both("u1:1-9", "u1:1-10").prefer("db2", registry.Prefer),
+			"elect 2 db2 by fenced base u1:1-10 ackers db3 k 1 (Elected) after db3 until u1:1-10"},
 		{"the wanted one before the preferred one", both("u1:1-9", "u1:1-9").prefer("db2", registry.Prefer).with(func(d *registry.Database) { d.To = "db3" }),
 			"elect 2 db3 by fenced base u1:1-9 ackers db2 k 1 (Elected)"},
 		{"who has applied more is faster", both("u1:1-9", "u1:1-9").change("db2", func(h *health.Heard) { h.Executed = uuids("u1:1-4") }),
@@ -140,7 +142,7 @@ func TestTheWinnerHoldsEverythingThatMayHaveBeenAcknowledged(t *testing.T) {
 		{"a fact does not age, but the one who reported it must be there to win", both("u1:1-9", "u1:1-9").unheard("db2", time.Hour),
 			"waiting AckersMissing"},
 		{"who holds everything does not answer", both("u1:1-10", "u1:1-9").unheard("db2", time.Second), "waiting Divergent"},
-		{"who holds everything must never win", both("u1:1-10", "u1:1-9").prefer("db2", registry.Never), "waiting Divergent"},
+		{"who holds everything must never win, nor acknowledge", both("u1:1-10", "u1:1-9").prefer("db2", registry.Never), "waiting AckersMissing"},
 		{"all must never win", both("u1:1-9", "u1:1-9").prefer("db2", registry.Never).prefer("db3", registry.Never), "waiting NoCandidate"},
 		{"an unreadable position", both("u1:1-9", "what"), "waiting Unreadable"},
 		{"errant: written on a replica by hand", both("u1:1-9,u2:1", "u1:1-9"), "waiting AckersMissing"},
@@ -154,6 +156,60 @@ func TestTheWinnerHoldsEverythingThatMayHaveBeenAcknowledged(t *testing.T) {
 		{"a replica that does not acknowledge may be ahead: it wins, so that it need not be rebuilt",
 			group(4).with(func(d *registry.Database) { d.Ackers = d.Ackers[:2] }).fencing().fenced("db2", "u1:1-9").fenced("db3", "u1:1-9").fenced("db4", "u1:1-12"),
 			"elect 2 db4 by fenced base u1:1-9 ackers db2+db3 k 1 (Elected)"},
+	})
+}
+
+func TestAPreferredMemberThatIsBehindCatchesUpFirst(t *testing.T) {
+	four := func(a, b, c string) *scene {
+		return group(4).fencing().fenced("db2", a).fenced("db3", b).fenced("db4", c)
+	}
+	behind := func() *scene { return four("u1:1-5", "u1:1-9", "u1:1-7").prefer("db2", registry.Prefer) }
+	detour := "elect 2 db2 by fenced base u1:1-9 ackers db3+db4 k 1 (Elected) after db3 until u1:1-9"
+	straight := "elect 2 db3 by fenced base u1:1-9 ackers db2+db4 k 1 (Elected)"
+	runDecided(t, []decided{
+		{"preferred", behind(), detour},
+		{"wanted by a hand-over that was escalated", four("u1:1-5", "u1:1-9", "u1:1-7").with(func(d *registry.Database) { d.To = "db2" }), detour},
+		{"a last resort is worth a detour", four("u1:1-5", "u1:1-9", "u1:1-5").prefer("db3", registry.LastResort), detour},
+		{"who holds all must never win", four("u1:1-5", "u1:1-9", "u1:1-7").prefer("db3", registry.Never),
+			"elect 2 db4 by fenced base u1:1-9 ackers db2 k 1 (Elected) after db3 until u1:1-9"},
+		{"nobody is preferred: no detour", four("u1:1-5", "u1:1-9", "u1:1-7"), straight},
+		{"the one that holds all is preferred as well", behind().prefer("db3", registry.Prefer), straight},
+		{"it lacks too much", four("u1:1-5", "u1:1-9000", "u1:1-7").prefer("db2", registry.Prefer),
+			"elect 2 db3 by fenced base u1:1-9000 ackers db2+db4 k 1 (Elected)"},
+		{"it lacks much, but nobody else may win", four("u1:1-5", "u1:1-9000", "u1:1-7").prefer("db2", registry.Prefer).prefer("db3", registry.Never),
+			"elect 2 db2 by fenced base u1:1-9000 ackers db4 k 1 (Elected) after db3 until u1:1-9000"},
+		{"it was lost on the way once", behind().with(func(d *registry.Database) { d.Passed = []registry.InstanceID{"db2"} }), straight},
+		{"also when it was wanted", behind().with(func(d *registry.Database) { d.To, d.Passed = "db2", []registry.InstanceID{"db2"} }), straight},
+		{"it was lost on the way, but nobody else may win", behind().prefer("db3", registry.Never).prefer("db4", registry.Never).with(func(d *registry.Database) {
+			d.Members, d.Passed = append(d.Members, registry.Member{ID: "db5", Preference: registry.Normal, Flavor: registry.MySQL, ServerUUID: uuids("u5")}), []registry.InstanceID{"db2"}
+		}).reports("db5").fenced("db5", "u1:1-5"), "elect 2 db5 by fenced base u1:1-9 ackers db2 k 1 (Elected) after db3 until u1:1-9"},
+		{"the one that holds all does not answer", behind().unheard("db3", time.Second), "waiting Divergent"},
+		{"it holds something that nobody else has: its source would not know it", four("u1:1-5,u3:1", "u1:1-9", "u1:1-7").prefer("db2", registry.Prefer).settled("u1:1-9"),
+			"elect 2 db3 by settled base u1:1-9 ackers db4 k 1 (Elected)"},
+		{"it also gets what nobody needs, so that its source is not left behind",
+			four("u1:1-5", "u1:1-12", "u1:1-7").amnesiac("db3").prefer("db2", registry.Prefer).settled("u1:1-9"),
+			"elect 2 db2 by settled base u1:1-9 ackers db3+db4 k 1 (Elected) after db3 until u1:1-12"},
+		{"its source is the former primary, which proves the base", group(3).fencing().fenced("db2", "u1:1-7").closed("u1:1-9").prefer("db2", registry.Prefer),
+			"elect 2 db2 by closed base u1:1-9 ackers db1 k 1 (Elected) after db1 until u1:1-9"},
+	})
+}
+
+func TestAWinnerThatCannotCatchUpIsReplaced(t *testing.T) {
+	on := func() *scene { return group(4).catchingUp() }
+	runDecided(t, []decided{
+		{"on its way", on(), "nothing"},
+		{"its source died", on().process("db3", gone), "revoke 3 WinnerLost"},
+		{"its source does not answer", on().unreachable("db3", 1600), "revoke 3 WinnerLost"},
+		{"the agent of its source fell silent", on().unheard("db3", 2*time.Second), "revoke 3 WinnerLost"},
+		{"its source died, but it has everything", on().fenced("db2", "u1:1-9").process("db3", gone), "nothing"},
+		{"it takes long, and its source could win", on().inPhase(2100 * time.Millisecond), "revoke 3 WinnerLost"},
+		{"it takes long, but nobody else may win", on().prefer("db3", registry.Never).fenced("db4", "u1:1-7").inPhase(2100 * time.Millisecond), "nothing"},
+		{"for ever", on().prefer("db3", registry.Never).fenced("db4", "u1:1-7").inPhase(31 * time.Second), "revoke 3 WinnerLost"},
+		{"it has everything and takes long", on().fenced("db2", "u1:1-9").inPhase(2100 * time.Millisecond), "nothing"},
+		{"a hand-over: the former primary died after it closed, and the winner lacks something",
+			group(4).promoting().with(func(d *registry.Database) { d.Proof = registry.ProofClosed }).fenced("db2", "u1:1-5"), "revoke 3 WinnerLost"},
+		{"a hand-over: it died, and the winner has everything",
+			group(4).promoting().with(func(d *registry.Database) { d.Proof = registry.ProofClosed }), "nothing"},
 	})
 }
 
@@ -209,6 +265,10 @@ func TestAHandOverEndsInAReign(t *testing.T) {
 		{"the winner has not all yet: it goes on receiving", closed().change("db2", func(h *health.Heard) { h.Position = uuids("u1:1-4") }),
 			"elect 2 db2 by closed base u1:1-9 ackers db1+db3 k 1 (Elected)"},
 		{"it crashed after it closed", closed().process("db1", gone), "elect 2 db2 by closed base u1:1-9 ackers db3 k 1 (Elected)"},
+		{"it crashed after it closed, and the winner gets the rest from another", closed().change("db2", func(h *health.Heard) { h.Position = uuids("u1:1-4") }).process("db1", gone),
+			"elect 2 db2 by closed base u1:1-9 ackers db3 k 1 (Elected) after db3 until u1:1-9"},
+		{"it crashed after it closed, and nobody has the rest", closed().change("db2", func(h *health.Heard) { h.Position = uuids("u1:1-4") }).
+			change("db3", func(h *health.Heard) { h.Position = uuids("u1:1-4") }).process("db1", gone), "escalate 2 PrimaryGone"},
 		{"it crashed before", group(3).closing().process("db1", gone), "escalate 2 PrimaryGone"},
 		{"it hangs", group(3).closing().unreachable("db1", 600), "escalate 2 PrimaryHung"},
 		{"its agent fell silent", group(3).closing().unheard("db1", 2*time.Second), "escalate 2 PrimarySilent"},

@@ -1,4 +1,4 @@
-package promote
+package decide
 
 // Situations in which a reign ends.
 const (

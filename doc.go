@@ -32,7 +32,7 @@
 //	raft       keeps the same registry on every server and says who leads
 //	discovery  says who is present: gossip membership and fast failure hints
 //	health     checks this node's services and remembers the newest report of every node
-//	mysqld     says to one MySQL or MariaDB server the few things baton needs; GTID algebra
+//	mysqld     says to one MySQL or MariaDB server the few things baton needs; GTID algebra; mysqld/process follows its program
 //	promote    promote/decide decides who is primary, promote makes the local mysqld obey
 //	dnsserver  answers DNS questions from the records last published
 //	hostsgen   keeps a marked block of a hosts file equal to the records

@@ -12,8 +12,8 @@ const module = "github.com/baton-db/baton"
 
 // rooms are all rooms that one node is made of.
 var rooms = []string{
-	"registry", "raft", "discovery", "health", "mysqld", "promote", "dnsserver", "hostsgen", "identity", "api", "api/server",
-	"registry/codec", "promote/decide", "api/operate",
+	"registry", "raft", "discovery", "health", "mysqld", "mysqld/process", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
+	"registry/codec", "promote/decide", "api/operate", "api/strict",
 }
 
 // picture says which of our own packages the code of each package may import: doc.go, as a table. Tests, and packages
@@ -22,8 +22,10 @@ var picture = map[string][]string{
 	".":                {},
 	"registry":         {},
 	"registry/codec":   {"registry"},
-	"mysqld":           {},
+	"mysqld":           {"mysqld/process"},
+	"mysqld/process":   {},
 	"identity":         {},
+	"identity/founder": {"identity"},
 	"discovery":        {},
 	"internal/simnet":  {},
 	"internal/lab":     {},
@@ -33,16 +35,17 @@ var picture = map[string][]string{
 	"internal/portuse": {},
 	"dnsserver":        {"registry", "internal/portuse"},
 	"hostsgen":         {"registry"},
-	"health":           {"registry", "mysqld"},
+	"health":           {"registry", "mysqld", "mysqld/process"},
 	"promote":          {"registry", "health", "mysqld", "promote/promise"},
 	"promote/decide":   {"registry", "health", "mysqld"},
 	"promote/promise":  {"registry"},
-	"api":              {"registry", "registry/codec", "health", "identity"},
+	"api":              {"registry", "registry/codec", "health"},
+	"api/strict":       {},
 	"api/operate":      {"registry", "health", "api"},
-	"api/server":       {"registry", "registry/codec", "health", "api", "api/operate"},
+	"api/server":       {"registry", "registry/codec", "health", "api", "api/operate", "api/strict"},
 	"agent":            append(slices.Clone(rooms), "internal/portuse"),
-	"config":           append(slices.Clone(rooms), "agent"),
-	"demo":             append(slices.Clone(rooms), "agent", "config", "internal/lab"),
+	"config":           {"registry", "mysqld", "agent"},
+	"demo":             {"registry", "identity", "api", "internal/lab"},                            // it drives processes from outside, as a person would
 	"cmd/*":            {"agent", "api", "registry", "config", "demo", "identity", "internal/lab"}, // whose certificate, which servers
 }
 
@@ -86,19 +89,13 @@ var vendors = []vendor{
 	{path: "github.com/hashicorp/go-hclog", rooms: []string{"raft", "raft/vendorlog", "internal/simnet"}},
 	{path: "go.etcd.io/bbolt", rooms: []string{"raft/raftlog"}},
 	{path: "github.com/hashicorp/memberlist", rooms: []string{"discovery", "internal/simnet"}},
-	{path: "github.com/hashicorp/go-metrics", rooms: []string{"raft", "discovery"}},
 	{path: "github.com/hashicorp/go-immutable-radix/v2", rooms: []string{"registry"}},
-	{path: "github.com/miekg/dns", rooms: []string{"dnsserver", "demo"}, tests: true},
+	{path: "github.com/miekg/dns", rooms: []string{"dnsserver"}, tests: true},
 	{path: "github.com/go-sql-driver/mysql", rooms: []string{"mysqld", "demo"}, tests: true},
 	{path: "github.com/spf13/cobra", rooms: []string{"cmd/*"}},
 	{path: "github.com/spf13/pflag", rooms: []string{"cmd/*"}},
 	{path: "github.com/hashicorp/hcl/v2", rooms: []string{"config"}},
-	{path: "github.com/zclconf/go-cty", rooms: []string{"config"}},
-	{path: "github.com/prometheus/client_golang", rooms: []string{"api", "agent"}},
-	{path: "github.com/oklog/run", rooms: []string{"agent"}},
-	{path: "github.com/coreos/go-systemd/v22", rooms: []string{"agent"}},
-	// A whole file or none (G8) is wanted wherever a file is written that is read after a crash.
-	{path: "github.com/google/renameio/v2", rooms: []string{"hostsgen", "identity", "promote", "raft", "agent", "config", "demo"}},
+	{path: "github.com/google/renameio/v2", rooms: []string{"identity"}},
 	{path: "github.com/cenkalti/backoff/v5", rooms: []string{"api", "discovery"}},
 	{path: "github.com/google/go-cmp", tests: true},
 	{path: "github.com/rogpeppe/go-internal", tests: true},

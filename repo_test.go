@@ -61,6 +61,52 @@ func TestHouseRules(t *testing.T) {
 	}
 }
 
+// An import that nobody makes any more would let the next one pass that points down, or a vendor spread.
+func TestEveryImportThatIsAllowedIsMade(t *testing.T) {
+	repo := readTree(t, ".")
+	own, foreign := map[string]bool{}, map[string]bool{} // "room imports path", of code and of everything
+	for _, f := range repo.files {
+		room := f.dir
+		if path.Dir(room) == "cmd" {
+			room = "cmd/*"
+		}
+		for _, imp := range f.imports() {
+			foreign[room+" "+imp[0]] = true
+			if !f.test {
+				own[room+" "+strings.TrimPrefix(imp[0], module+"/")] = true
+			}
+		}
+	}
+	for room, allowed := range picture {
+		for _, imp := range allowed {
+			if room == "agent" { // it is made of all rooms
+				continue
+			}
+			if !own[room+" "+imp] {
+				t.Errorf("%s need not be allowed to import %s", room, imp)
+			}
+		}
+	}
+	for _, v := range vendors {
+		made := func(room string) bool {
+			for imp := range foreign {
+				if in, what, _ := strings.Cut(imp, " "); (room == "" || in == room) && within(what, v.path) {
+					return true
+				}
+			}
+			return false
+		}
+		for _, room := range v.rooms {
+			if !made(room) {
+				t.Errorf("%s need not be allowed to import %s", room, v.path)
+			}
+		}
+		if !made("") {
+			t.Errorf("nobody imports %s", v.path)
+		}
+	}
+}
+
 // An allowance that nobody needs any more would let the next long function or large package pass unseen.
 func TestEveryAllowanceIsStillNeeded(t *testing.T) {
 	repo := readTree(t, ".")

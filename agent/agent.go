@@ -27,7 +27,7 @@ type Agent struct {
 	cfg     Config
 	version string
 	log     *slog.Logger
-	id      *identity.Identity
+	id      *identity.Current
 
 	lock      *os.File     // held while the data directory is ours
 	port      net.Listener // the one TCP port
@@ -44,8 +44,8 @@ type Agent struct {
 	started  bool // the parts run, and close what is theirs
 }
 
-// New checks cfg, claims the data directory and binds every port. Whatever it refuses, it changes nothing but files in
-// its own data directory, and leaves nothing open.
+// New checks cfg, claims the data directory, binds every port, and makes what the first server of a cluster has to make.
+// Whatever it refuses, it changes nothing but files in its own data directory, and leaves nothing open.
 func New(cfg Config, version string, log *slog.Logger) (*Agent, error) {
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -69,11 +69,11 @@ func (a *Agent) open() error {
 	if a.lock, err = lockDir(a.cfg.DataDir); err != nil {
 		return err
 	}
-	if err := a.loadIdentity(); err != nil {
-		return err
-	}
 	if a.port, err = net.Listen("tcp", a.cfg.API); err != nil {
 		return portInUse("listen.api", a.cfg.API, err)
+	}
+	if err := a.identify(); err != nil {
+		return err
 	}
 	a.transport = api.NewTransport(api.TransportConfig{TLS: func() *tls.Config { return a.id.ClientTLS("", identity.ALPNHTTP2) }})
 	if a.client, err = api.NewClient(api.ClientConfig{Addrs: a.serverAddrs, Transport: a.transport, Node: a.cfg.Node, Log: a.room("api")}); err != nil {
@@ -97,21 +97,6 @@ func (a *Agent) open() error {
 
 // room is the logger of one room.
 func (a *Agent) room(name string) *slog.Logger { return a.log.With("room", name) }
-
-// loadIdentity reads the certificates that say who this node is, and checks that they say what the configuration says.
-func (a *Agent) loadIdentity() error {
-	dir := filepath.Join(a.cfg.DataDir, "tls")
-	var err error
-	if a.id, err = identity.Load(dir); err != nil {
-		return fmt.Errorf("certificates in %s: %w", dir, err)
-	}
-	is := a.id.Name()
-	want := identity.Name{Cluster: string(a.cfg.Cluster), Role: identity.Role(a.cfg.Role), Node: string(a.cfg.Node)}
-	if is != want {
-		return fmt.Errorf("certificates in %s belong to %s, the configuration says %s: is this the data directory of another node?", dir, is, want)
-	}
-	return a.id.Check(time.Now())
-}
 
 func (a *Agent) openGossip() error {
 	meta := discovery.Meta{API: a.cfg.API, Role: string(a.cfg.Role), Zone: a.cfg.Zone, Version: a.version}
@@ -161,7 +146,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		a.follower = api.NewFollower(a.client, a.cfg.Cluster)
 		parts = append(parts, part{"state stream", a.follower.Run})
 	}
-	parts = append(parts, part{"gossip", a.runGossip})
+	parts = append(parts, part{"certificate", a.id.Keep}, part{"gossip", a.runGossip})
 	parts = append(parts, a.publishers()...)
 	local, err := a.databaseParts()
 	if err != nil {
@@ -259,15 +244,13 @@ func (a *Agent) release() error {
 
 // releaseParts closes what parts close that were never started.
 func (a *Agent) releaseParts() error {
-	var errs []error
-	ended, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if a.replica != nil {
-		errs = append(errs, a.replica.Close(ended))
-	}
-	cancel()
 	if a.dns != nil {
-		errs = append(errs, a.dns.Serve(ended))
+		a.dns.Close()
 	}
-	return errors.Join(errs...)
+	if a.replica == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return a.replica.Close(ctx)
 }

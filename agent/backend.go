@@ -65,7 +65,11 @@ func (b backend) Raft() api.RaftStatus {
 	leader, _ := b.replica.Leader()
 	r := api.RaftStatus{Leader: leader, Term: st.Term, Applied: registry.Index(st.AppliedIndex)}
 	for _, p := range b.replica.Peers() {
-		r.Peers = append(r.Peers, api.RaftPeer{Node: p.ID, Address: p.Addr, Voter: p.Voter, ContactMillis: -1})
+		peer := api.RaftPeer{Node: p.ID, Address: p.Addr, Voter: p.Voter, ContactMillis: -1}
+		if p.Silence >= 0 {
+			peer.ContactMillis = p.Silence.Milliseconds()
+		}
+		r.Peers = append(r.Peers, peer)
 	}
 	return r
 }

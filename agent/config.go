@@ -29,6 +29,10 @@ type Config struct {
 	Gossip string
 	// GossipKey is 32 bytes shared by the cluster.
 	GossipKey []byte
+	// Bootstrap says that this server is the first of its cluster: what is missing of the authority, its own certificate
+	// and the gossip key is made when it starts. GossipKeyFile is where to make the key, while GossipKey is empty.
+	Bootstrap     bool
+	GossipKeyFile string
 	// Servers are the voters with which the cluster was first started, and where clients find the state.
 	Servers []Server
 	// Join are gossip addresses (host:port) of any other nodes.
@@ -120,6 +124,10 @@ func (c Config) WithDefaults() Config {
 		if filled.Policy == (registry.Policy{}) {
 			filled.Policy = registry.DefaultPolicy()
 		}
+		// Replicas are compared with the registry by this text, and IPv6 has many spellings of one address.
+		if ap, err := netip.ParseAddrPort(filled.Address); err == nil {
+			filled.Address = ap.String()
+		}
 		c.Database = &filled
 	}
 	return c
@@ -160,7 +168,10 @@ func (c Config) Validate() error {
 	}
 	bad("dns.domain", dnsserver.Config{Domain: c.DNS.Domain}.Validate())
 	bad("dns.hold", dnsserver.Config{Hold: c.DNS.Hold}.Validate())
-	if len(c.GossipKey) != 32 {
+	if c.Bootstrap && c.Role == registry.RoleClient {
+		bad("bootstrap", fmt.Errorf("a client cannot be the first of a cluster: one of the servers is"))
+	}
+	if toBeMade := c.Bootstrap && len(c.GossipKey) == 0 && c.GossipKeyFile != ""; len(c.GossipKey) != 32 && !toBeMade {
 		bad("gossip_key_file", fmt.Errorf("%d bytes, want 32", len(c.GossipKey)))
 	}
 	bad("servers", c.validServers())
@@ -220,8 +231,10 @@ func (d *Database) validate(node netip.Addr) []error {
 	switch {
 	case err != nil:
 		bad("address", fmt.Errorf("%q: want ip:port", d.Address))
-	case ap.Port() == 0 || ap.Addr().IsUnspecified():
+	case ap.Port() == 0 || ap.Addr().IsUnspecified() || ap.Addr().IsMulticast() || ap.Addr().Zone() != "":
 		bad("address", fmt.Errorf("%s cannot be reached by others", d.Address))
+	case ap.Addr().Is4In6():
+		bad("address", fmt.Errorf("%s is an IPv4 address in disguise: write it as %s", d.Address, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())))
 	case ap.Addr().IsLoopback() && node.IsValid() && !node.IsUnspecified() && !node.IsLoopback():
 		bad("address", fmt.Errorf("%s is reached from this machine only; its replicas and applications need the address of an interface", d.Address))
 	}

@@ -16,8 +16,12 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
-// reportEvery is the longest pause between two reports; every notable change is reported at once.
-const reportEvery = 100 * time.Millisecond
+// The longest pauses between two reports, while nothing happens and while something does; every notable change is reported
+// at once. A leader takes reports for the present up to promote.Rules.Fresh, one more pause and the time on the way.
+const (
+	reportEvery   = 400 * time.Millisecond
+	reportClosely = 100 * time.Millisecond
+)
 
 // preflightEvery is the pause between two looks at the settings that lossless durability rests on, and preflightSoon that
 // after a look that found something fatal or could not be taken: somebody waits for the next.
@@ -88,8 +92,14 @@ func (k *keeper) report(ctx context.Context) error {
 	defer ticker.Stop()
 	silent := false
 	for {
+		calm := k.checker.Latest().Calm()
 		r := k.compose()
 		k.send(r)
+		if calm && r.Guard.Doing == "" {
+			ticker.Reset(reportEvery)
+		} else {
+			ticker.Reset(reportClosely)
+		}
 		silent = k.noteSilence(r, silent)
 		select {
 		case <-ctx.Done():

@@ -6,7 +6,7 @@ import (
 )
 
 // staleEvery is the pause between two looks at how old the state is.
-const staleEvery = 250 * time.Millisecond
+const staleEvery = 500 * time.Millisecond
 
 // publish hands the records of every new state to the DNS server, and tells it how old the state is.
 func (a *Agent) publish(ctx context.Context) error {

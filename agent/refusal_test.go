@@ -87,6 +87,9 @@ func TestAPortInUseIsRefusedByNameOfSettingAndProcess(t *testing.T) {
 						t.Errorf("%q does not name %q", err, want)
 					}
 				}
+				if strings.Count(err.Error(), "(pid ") > 1 {
+					t.Errorf("%q says it twice", err)
+				}
 				if err := once(t, cfg); err != nil {
 					t.Errorf("it does not start once the port is free: %v", err)
 				}

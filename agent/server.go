@@ -32,10 +32,10 @@ func (a *Agent) serverParts(raftPort, http net.Listener) ([]part, error) {
 		return nil, err
 	}
 	a.replica = replica
-	door, err := server.New(server.Config{Node: a.cfg.Node, Version: a.version, Backend: backend{a}, Identify: identify,
+	door, err := server.New(server.Config{Node: a.cfg.Node, Version: a.version, Backend: backend{a}, Identify: whoAsks,
 		Forward: a.transport, Log: a.room("api")})
 	if err != nil {
-		return nil, errors.Join(err, replica.Close(context.Background()))
+		return nil, err // release closes the replica
 	}
 	return []part{
 		{"replica", a.watchReplica},
@@ -127,8 +127,8 @@ func probe(ctx context.Context, addr string) health.Probe {
 	return health.ProbeDead
 }
 
-// identify says who is at the other end of a request.
-func identify(cs tls.ConnectionState) (api.Peer, error) {
+// whoAsks says who is at the other end of a request.
+func whoAsks(cs tls.ConnectionState) (api.Peer, error) {
 	n, err := identity.PeerName(cs)
 	if errors.Is(err, identity.ErrNoCertificate) {
 		return api.Peer{}, nil
@@ -142,7 +142,7 @@ func identify(cs tls.ConnectionState) (api.Peer, error) {
 // raftStream is the raft room's way to other servers: the shared port, under its own protocol.
 type raftStream struct {
 	net.Listener
-	id *identity.Identity
+	id *identity.Current
 }
 
 // Dial connects to another server's port as this server.

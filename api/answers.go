@@ -141,7 +141,7 @@ type RaftPeer struct {
 	Node    registry.NodeID `json:"node"`
 	Address string          `json:"address"` // host:port
 	Voter   bool            `json:"voter"`
-	// ContactMillis is since when the leader has not heard it; -1: not known, as on every server but the leader.
+	// ContactMillis is how long ago it last answered the leader; -1: not known, as on every server but the leader.
 	ContactMillis int64 `json:"contact_ms"`
 }
 
@@ -150,7 +150,7 @@ type Member struct {
 	Name    registry.NodeID `json:"name"`
 	Address string          `json:"address"`
 	Role    registry.Role   `json:"role"`
-	State   string          `json:"state"` // alive, suspect, dead, left
+	State   string          `json:"state"` // alive, failed, left
 	Zone    string          `json:"zone,omitempty"`
 	Version string          `json:"version,omitempty"`
 }

@@ -108,13 +108,13 @@ func (f *Follower) follow(ctx context.Context) (progress bool, err error) {
 		return false, fmt.Errorf("follow %s: %w", addr, errors.Join(err, context.Cause(ctx)))
 	}
 	defer func() { _ = body.Close() }()
-	good := time.Now() // when the server last was in touch with its leader
+	lively := heeded{body, func() { watchdog.Reset(followSilence) }} // a large frame may take longer
+	good := time.Now()                                               // when the server last was in touch with its leader
 	for {
-		fr, err := ReadFrame(body)
+		fr, err := ReadFrame(lively)
 		if err != nil {
 			return progress, fmt.Errorf("follow %s: %w", addr, errors.Join(err, context.Cause(ctx)))
 		}
-		watchdog.Reset(followSilence)
 		if err := f.take(fr); err != nil {
 			f.amiss = true
 			return progress, fmt.Errorf("follow %s: %w", addr, err)
@@ -126,6 +126,21 @@ func (f *Follower) follow(ctx context.Context) (progress bool, err error) {
 			return progress, fmt.Errorf("follow %s: %w", addr, errBehind)
 		}
 	}
+}
+
+// heeded is a reader that tells of every byte.
+type heeded struct {
+	io.Reader
+	tell func()
+}
+
+// Read reads.
+func (h heeded) Read(b []byte) (int, error) {
+	n, err := h.Reader.Read(b)
+	if n > 0 {
+		h.tell()
+	}
+	return n, err
 }
 
 // open asks addr for the stream from where this follower stands.

@@ -22,8 +22,10 @@ type script struct {
 	mu      sync.Mutex
 	streams [][]api.Frame
 	asked   []string // the queries
+	pause   time.Duration
 }
 
+// ServeHTTP says the next list of frames. It sleeps in a bubble.
 func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.asked = append(s.asked, r.URL.RawQuery)
@@ -33,8 +35,12 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	for _, f := range say {
-		_, _ = w.Write(api.AppendFrame(nil, f))
-		_ = http.NewResponseController(w).Flush()
+		b := api.AppendFrame(nil, f)
+		for piece := range slices.Chunk(b, max(1, len(b)/10)) {
+			_, _ = w.Write(piece)
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(s.pause) // simulated
+		}
 	}
 	if len(say) == 0 {
 		<-r.Context().Done()
@@ -44,6 +50,12 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // play has a follower hear the streams one after the other and returns it and what it asked for.
 func play(t *testing.T, streams ...[]api.Frame) (f *api.Follower, asked []string) {
 	t.Helper()
+	return playSlowly(t, 0, streams...)
+}
+
+// playSlowly is play with every frame in ten pieces and a pause behind each.
+func playSlowly(t *testing.T, pause time.Duration, streams ...[]api.Frame) (f *api.Follower, asked []string) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := simnet.New()
 		l, err := n.Host("s1").Listen(7450)
@@ -52,7 +64,7 @@ func play(t *testing.T, streams ...[]api.Frame) (f *api.Follower, asked []string
 		}
 		var protocols http.Protocols
 		protocols.SetUnencryptedHTTP2(true)
-		s := &script{streams: streams}
+		s := &script{streams: streams, pause: pause}
 		srv := &http.Server{Handler: s, Protocols: &protocols}
 		tr := api.NewTransport(api.TransportConfig{Dial: n.Host("c1").DialContext})
 		c, err := api.NewClient(api.ClientConfig{Addrs: api.Static(net.JoinHostPort(n.Host("s1").IP(), "7450")), Transport: tr,
@@ -65,7 +77,7 @@ func play(t *testing.T, streams ...[]api.Frame) (f *api.Follower, asked []string
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = srv.Serve(l) })
 		wg.Go(func() { _ = f.Run(ctx) })
-		time.Sleep(time.Duration(len(streams)) * 2 * time.Second) // simulated
+		time.Sleep(time.Duration(len(streams)) * (2*time.Second + 12*pause)) // simulated
 		cancel()
 		tr.Close()
 		_ = srv.Close()
@@ -98,6 +110,16 @@ func commands(t *testing.T, prev registry.Index, at ...registry.Index) api.Frame
 		f.Commands = append(f.Commands, api.Committed{Index: i, Bytes: b})
 	}
 	return f
+}
+
+// A large state on a slow line takes longer than a stream may be silent, and silent it is not.
+func TestAFrameMayTakeLongerThanAStreamMayBeSilent(t *testing.T) {
+	if f, asked := playSlowly(t, time.Second, []api.Frame{snapshot(t, "prod", 5)}); f.State().Index() != 5 {
+		t.Errorf("it stands at %d, and asked %q", f.State().Index(), asked)
+	}
+	if f, _ := playSlowly(t, 3*time.Second, []api.Frame{snapshot(t, "prod", 5)}); f.State().Index() != 0 {
+		t.Error("it waited for a stream that was silent for 3 s")
+	}
 }
 
 func TestAFollowerBelievesOnlyWhatContinuesItsState(t *testing.T) {

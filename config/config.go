@@ -26,6 +26,7 @@ type file struct {
 	Cluster   string            `hcl:"cluster" eg:"\"prod\""`
 	Node      string            `hcl:"node" eg:"\"db1\""`
 	Role      *string           `hcl:"role" eg:"\"server\" or \"client\""`
+	Bootstrap *bool             `hcl:"bootstrap" eg:"true"`
 	Zone      *string           `hcl:"zone" eg:"\"a\""`
 	DataDir   *string           `hcl:"data_dir" eg:"\"/var/lib/baton\""`
 	Join      []string          `hcl:"join,optional" eg:"[\"10.0.0.12:7451\"]"`

@@ -86,6 +86,38 @@ func isSetting(line string) bool {
 	return ok && !strings.Contains(strings.TrimSpace(name), " ")
 }
 
+// Nothing is written when a file is read: the agent makes the key that is missing.
+func TestTheFirstServerNeedsNoGossipKey(t *testing.T) {
+	s := newSite(t)
+	s.change(`zone = => bootstrap = true\nzone =`)
+	if got := s.mustLoad(); !got.Bootstrap || len(got.GossipKey) != 32 || got.GossipKeyFile != "" {
+		t.Errorf("a key that is there: %v, %d bytes, to be made at %q", got.Bootstrap, len(got.GossipKey), got.GossipKeyFile)
+	}
+	path := filepath.Join(s.dir, "gossip.key")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.mustLoad(); len(got.GossipKey) != 0 || got.GossipKeyFile != path {
+		t.Errorf("a key that is not there: %d bytes, to be made at %q", len(got.GossipKey), got.GossipKeyFile)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("loading made the key")
+	}
+	for name, text := range map[string]string{"short": "MDEyMw==\n", "empty": ""} {
+		s.write("gossip.key", text)
+		if _, err := config.Load(filepath.Join(s.dir, s.load)); err == nil || !strings.Contains(err.Error(), "BT-1008") {
+			t.Errorf("a key that is %s: %v", name, err)
+		}
+	}
+	s.change(`gossip_key_file = => bootstrap = false\ngossip_key_file =`)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Load(filepath.Join(s.dir, s.load)); err == nil || !strings.Contains(err.Error(), "first server") {
+		t.Errorf("bootstrap = false without a key: %v", err)
+	}
+}
+
 func TestEverySettingIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/config.md")
 	if err != nil {

@@ -29,7 +29,12 @@ func (l *loader) fill(in file) {
 		c.Servers = append(c.Servers, agent.Server{Node: registry.NodeID(node), API: api})
 	}
 	slices.SortFunc(c.Servers, func(a, b agent.Server) int { return strings.Compare(string(a.Node), string(b.Node)) })
-	c.GossipKey = l.gossipKey(in.GossipKey)
+	c.Bootstrap = in.Bootstrap != nil && *in.Bootstrap
+	if c.Bootstrap && filepath.IsAbs(in.GossipKey) && l.absent(in.GossipKey) {
+		c.GossipKeyFile = in.GossipKey // the agent makes it
+	} else {
+		c.GossipKey = l.gossipKey(in.GossipKey)
+	}
 	l.fillLog(in.Log)
 	if in.DNS != nil {
 		c.DNS = agent.DNS{Domain: value(in.DNS.Domain), Listen: in.DNS.Listen,
@@ -187,7 +192,10 @@ func problem(f *agent.FieldError) string {
 
 // fix is the way out for settings of which an example says too little; "" for all others.
 func fix(field string) string {
-	if field == "servers" {
+	switch field {
+	case "bootstrap":
+		return "Write bootstrap = true into the node file of one server, and into no other."
+	case "servers":
 		return "Name every voter with its listen.api, the same on every node: servers = " + example(field) +
 			"\nA node that is not to vote has role = \"client\" and is not in the list."
 	}

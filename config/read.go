@@ -160,7 +160,7 @@ func (l *loader) gossipKey(path string) []byte {
 	text := l.secret(field, path)
 	if text == "" {
 		if l.absent(path) {
-			l.refix(fmt.Sprintf("On the first node run: (umask 077; %s > %s), and copy the file to every other node.", makeKey, path))
+			l.refix(fmt.Sprintf("Copy it from the first server, which makes it (bootstrap = true). Or run once: (umask 077; %s > %s), and copy the file to every node.", makeKey, path))
 		}
 		return nil
 	}

@@ -8,6 +8,7 @@ node    = "db1"  # never changes and is not an address: 1 to 63 of a-z, 0-9 and 
 zone    = "a"    # where it stands; shown beside the node and its database server
 
 # role   = "server"          # "server" votes, and is in the list below; "client" follows the state and does not vote
+# bootstrap = false          # true on one server: it makes the authority of the cluster and the gossip key, once. May stay true
 # data_dir = "/var/lib/baton" # Raft store, promises, journals, and certificates in tls/; belongs to this node for ever
 
 # --- the others -----------------------------------------------------------------------------------------------------
@@ -20,7 +21,7 @@ servers = {
 }
 
 join            = ["10.0.0.12:7451", "10.0.0.13:7451"] # gossip addresses of some others, host:port
-gossip_key_file = "/etc/baton/gossip.key"              # head -c32 /dev/urandom | base64, the same on every node, mode 0600
+gossip_key_file = "/etc/baton/gossip.key"              # the same on every node, mode 0600; the server with bootstrap = true makes it
 
 listen {
   advertise = "10.0.0.11" # the IP address that others use for this node

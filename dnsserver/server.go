@@ -134,7 +134,7 @@ func (s *Server) Listen() error {
 			err = s.bind(ap)
 		}
 		if err != nil {
-			s.closeAll()
+			s.Close()
 			s.socks = nil
 			return err
 		}
@@ -159,7 +159,7 @@ func (s *Server) Serve(ctx context.Context) error {
 			return err
 		}
 	}
-	defer s.closeAll()
+	defer s.Close()
 	group, ctx := errgroup.WithContext(ctx)
 	limits := newDoor()
 	for _, k := range s.socks {

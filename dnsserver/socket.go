@@ -57,8 +57,8 @@ func bindError(network string, ap netip.AddrPort, err error) error {
 	return fmt.Errorf("listen for DNS on %s %s: %w", network, ap, err)
 }
 
-// closeAll closes what is bound. The sockets may be closed already.
-func (s *Server) closeAll() {
+// Close closes what Listen has bound, of a server that will not Serve. It may be called twice.
+func (s *Server) Close() {
 	for _, k := range s.socks {
 		_ = k.udp.Close()
 		_ = k.tcp.Close()

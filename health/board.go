@@ -9,6 +9,7 @@ import (
 
 // Board remembers the newest report of every instance. It is safe for concurrent use.
 type Board struct {
+	began   time.Time
 	mu      sync.Mutex
 	entries map[registry.DatabaseName]map[registry.InstanceID]*entry
 	changed chan struct{}
@@ -23,7 +24,7 @@ type entry struct {
 
 // NewBoard returns an empty board.
 func NewBoard() *Board {
-	return &Board{entries: map[registry.DatabaseName]map[registry.InstanceID]*entry{}, changed: make(chan struct{})}
+	return &Board{began: time.Now(), entries: map[registry.DatabaseName]map[registry.InstanceID]*entry{}, changed: make(chan struct{})}
 }
 
 // Receive keeps r if it is newer than what the board has of that instance and reports whether it was. A new Boot is
@@ -85,15 +86,16 @@ func (b *Board) Changed() <-chan struct{} {
 	return b.changed
 }
 
-// View returns what is known of one database; instances that never reported are absent.
+// View returns what is known of one database. An instance that was probed and never reported has a zero Report, as old as
+// the board: whoever leads may have been started after it died.
 func (b *Board) View(db registry.DatabaseName) View {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v, now := View{}, time.Now()
 	for id, e := range b.entries[db] {
 		h := Heard{Report: e.report, Age: now.Sub(e.at)}
-		if e.at.IsZero() {
-			continue
+		if !h.Ever() {
+			h.Age = now.Sub(b.began)
 		}
 		if e.probedAt.After(e.at) {
 			h.Probed = e.probe // older than the report: the report knows better

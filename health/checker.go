@@ -9,13 +9,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/mysqld/process"
 )
 
 // Server is what a Checker asks. *mysqld.Server is one. Each of the calls uses a connection of its own, so that a commit
 // that hangs does not starve the question whether the server answers.
 type Server interface {
 	Status(ctx context.Context) (mysqld.Status, error)
-	Process(ctx context.Context) (mysqld.Process, error)
+	Process(ctx context.Context) (process.Run, error)
 	Canary(ctx context.Context, instance string) error
 	CommitsWaitForAcks(ctx context.Context) (int, error)
 }
@@ -23,8 +24,8 @@ type Server interface {
 // CheckerConfig says how often a Checker asks. Default fills in what is zero.
 type CheckerConfig struct {
 	Instance string
-	// Every is the pause between two questions for the status.
-	Every time.Duration
+	// Every is the pause between two questions for the status, Closely while the observation is not calm.
+	Every, Closely time.Duration
 	// Timeout is how long one answer may take. A server that is only slow answers within it.
 	Timeout time.Duration
 	// CanaryEvery is the pause between two canary commits, on a server that takes writes.
@@ -36,7 +37,7 @@ type CheckerConfig struct {
 
 // DefaultCheckerConfig detects a frozen server within half a second.
 func DefaultCheckerConfig() CheckerConfig {
-	return CheckerConfig{Every: 100 * time.Millisecond, Timeout: 300 * time.Millisecond, CanaryEvery: 250 * time.Millisecond,
+	return CheckerConfig{Every: 250 * time.Millisecond, Closely: 100 * time.Millisecond, Timeout: 300 * time.Millisecond, CanaryEvery: 500 * time.Millisecond,
 		Notify: func() {}}
 }
 
@@ -52,7 +53,7 @@ type Checker struct {
 
 // seen is what the checker knows, in points of this process's own time.
 type seen struct {
-	process     mysqld.Process
+	process     process.Run
 	state       Process
 	incarnation string
 	status      mysqld.Status
@@ -122,16 +123,21 @@ func (c *Checker) Kill() error {
 }
 
 func (c *Checker) askStatus(ctx context.Context) error {
-	ticker := time.NewTicker(c.cfg.Every)
-	defer ticker.Stop()
-	for {
+	calm := true
+	for ctx.Err() == nil {
+		began := time.Now()
 		c.ask(ctx)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
+		every := c.cfg.Every
+		was := calm
+		if calm = c.Latest().Calm(); !calm {
+			every = c.cfg.Closely
 		}
+		if was && !calm {
+			c.cfg.Notify() // those who are told seldom are told often from now on
+		}
+		pause(ctx, max(every-time.Since(began), every/10))
 	}
+	return nil
 }
 
 // ask puts one question and keeps the answer.
@@ -211,7 +217,7 @@ func (c *Checker) watchProcess(ctx context.Context) error {
 	return nil
 }
 
-func (c *Checker) findProcess(ctx context.Context) (mysqld.Process, error) {
+func (c *Checker) findProcess(ctx context.Context) (process.Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	p, err := c.server.Process(ctx)
@@ -227,7 +233,7 @@ func (c *Checker) findProcess(ctx context.Context) (mysqld.Process, error) {
 }
 
 // began starts the memory of another process: nothing that the last one said holds for it.
-func (c *Checker) began(p mysqld.Process) {
+func (c *Checker) began(p process.Run) {
 	c.update(func(s *seen) bool {
 		if s.incarnation == p.Incarnation() {
 			s.process, s.state = p, ProcessRunning

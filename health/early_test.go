@@ -7,14 +7,15 @@ import (
 
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/mysqld/process"
 )
 
 // early is a server that answers before its process was found.
 type early struct{}
 
 func (early) Status(context.Context) (mysqld.Status, error) { return mysqld.Status{}, nil }
-func (early) Process(context.Context) (mysqld.Process, error) {
-	return mysqld.Process{}, errors.New("not found yet")
+func (early) Process(context.Context) (process.Run, error) {
+	return process.Run{}, errors.New("not found yet")
 }
 func (early) Canary(context.Context, string) error            { return nil }
 func (early) CommitsWaitForAcks(context.Context) (int, error) { return 0, nil }

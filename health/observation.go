@@ -20,3 +20,14 @@ type Observation struct {
 	Silence time.Duration
 	Canary  Canary
 }
+
+// doubtful is how long a primary is silent or a commit blocked before that is looked at closely. Heartbeats come every
+// 200 ms, and are seen at the next look.
+const doubtful = 500 * time.Millisecond
+
+// Calm says that nothing here needs a close look: the server runs, answers, hears its source and commits.
+func (o Observation) Calm() bool {
+	blocked := time.Duration(o.Canary.BlockedMillis) * time.Millisecond
+	return o.Good && o.Err == nil && o.Process == ProcessRunning && blocked < doubtful &&
+		(o.Status.Replication == nil || o.Silence < doubtful)
+}

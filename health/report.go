@@ -112,10 +112,14 @@ type Finding struct {
 // Heard is the newest report of one instance and how long ago it came.
 type Heard struct {
 	Report
+	// Age of the report, or for how long one could have come where none has.
 	Age time.Duration
 	// Probed is the result of the last direct probe of the server from here; see Probe.
 	Probed Probe
 }
+
+// Ever reports whether the instance was heard at all: every report names its Boot.
+func (h Heard) Ever() bool { return h.Boot != "" }
 
 // Probe is what a direct connection to a database server's port found.
 type Probe string

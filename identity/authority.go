@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -105,7 +106,7 @@ func (a *Authority) Sign(csrPEM []byte, role Role, name string, now time.Time, h
 	return a.sign(pub, Name{a.cluster, role, name}, now, hosts)
 }
 
-func (a *Authority) sign(pub *ecdsa.PublicKey, name Name, now time.Time, hosts []string) ([]byte, error) {
+func (a *Authority) sign(pub crypto.PublicKey, name Name, now time.Time, hosts []string) ([]byte, error) {
 	if err := name.Validate(); err != nil {
 		return nil, fmt.Errorf("sign a certificate: %w", err)
 	}

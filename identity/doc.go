@@ -22,6 +22,8 @@
 //     [Fingerprint] in its token, can check the server within the handshake ([JoinTLS]).
 //   - A private key is one file with one certificate. Saving writes the key first and the certificate last, so a directory
 //     with a certificate in it is complete; renewing signs the same key again and replaces the certificate alone.
+//   - A node follows the files of its certificate while it runs ([Current]), so that renewing needs no restart, and no
+//     reload that somebody could forget. The node that holds the authority's key renews its own at two thirds of its life.
 //   - Raft, HTTP/2 and HTTP/1.1 share one port: [Splitter] completes handshakes and hands each connection to the listener
 //     of the protocol that ALPN agreed on.
 package identity

@@ -75,7 +75,7 @@ func (s *Server) canaryFor(ctx context.Context, instance string) (*attempt, erro
 func (s *Server) nudge(ctx context.Context, instance, text string) {
 	var now SemiSync
 	err := s.on(ctx, s.side, "nudge", func(ctx context.Context, c *session) error {
-		st, err := c.status(ctx)
+		st, err := c.self(ctx)
 		now = st.SemiSync
 		return err
 	})

@@ -33,8 +33,8 @@
 //
 // # Connections
 //
-// Status, verbs, markers, canaries and the rest use a connection each, dialed at first use: a statement that hangs holds
-// up nothing of another kind. After a connection was lost, what the server offers is looked at again, because it may be
+// Status, verbs, markers, canaries and the rest use a connection each, dialed at first use, for markers by Preflight: a
+// statement that hangs holds up nothing of another kind. After a connection was lost, what the server offers is looked at again, because it may be
 // another version then.
 //
 // # Accounts

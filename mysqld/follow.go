@@ -57,8 +57,7 @@ func (s *Server) follow(ctx context.Context, c *session, src Source) error {
 	if err != nil {
 		return err
 	}
-	rep, received, err := c.look(ctx)
-	if err != nil || follows(st, rep, src) {
+	if err := single(st.Replication); err != nil || follows(st, src) {
 		return err
 	}
 	if st.SemiSync.SourceEnabled {
@@ -72,11 +71,11 @@ func (s *Server) follow(ctx context.Context, c *session, src Source) error {
 			err = c.do(ctx, c.stopAsking)
 		}
 		if err == nil {
-			err = c.followMariaDB(ctx, rep, received, src)
+			err = c.followMariaDB(ctx, st.Replication, st.Received, src)
 		}
 		return err
 	}
-	if err := c.followMySQL(ctx, rep, src); err != nil || !st.SemiSync.SourceEnabled {
+	if err := c.followMySQL(ctx, st.Replication, st.Received, src); err != nil || !st.SemiSync.SourceEnabled {
 		return err
 	}
 	// Last, because it takes up to a second, in which the receiver can acknowledge and only the applier waits.
@@ -84,10 +83,11 @@ func (s *Server) follow(ctx context.Context, c *session, src Source) error {
 }
 
 // follows says whether nothing is left to do.
-func follows(st Status, rep *Replication, src Source) bool {
+func follows(st Status, src Source) bool {
+	rep := st.Replication
 	return rep != nil && rep.SourceHost == src.Host && rep.SourcePort == src.Port && rep.SourceUser == src.User && rep.autoPosition &&
 		rep.Applier && rep.Receiver != ReceiverStopped && !st.SemiSync.SourceEnabled && st.SemiSync.ReplicaEnabled == src.SemiSync &&
-		(rep.Receiver == ReceiverConnecting || st.Replication.SemiSyncActive == src.SemiSync)
+		(rep.Receiver == ReceiverConnecting || rep.SemiSyncActive == src.SemiSync)
 }
 
 // mayStopAsking proves that the semi-sync source side can be turned off, which answers OK to whatever waits: a completed
@@ -102,15 +102,14 @@ func (s *Server) mayStopAsking(ctx context.Context, c *session) error {
 	return nil
 }
 
-func (c *session) followMySQL(ctx context.Context, rep *Replication, src Source) error {
+func (c *session) followMySQL(ctx context.Context, rep *Replication, received GTIDSet, src Source) error {
 	auto := setAutoPosition
-	var received GTIDSet
 	if rep != nil {
-		if err := c.stopReceiver(ctx, rep); err != nil {
-			return err
+		err := c.stopReceiver(ctx, rep)
+		if err == nil && rep.Receiver != ReceiverStopped { // something may have arrived
+			rep, received, err = c.look(ctx)
 		}
-		var err error
-		if rep, received, err = c.look(ctx); err != nil {
+		if err != nil {
 			return err
 		}
 		if rep.autoPosition {

@@ -94,6 +94,12 @@ func (s *Server) Preflight(ctx context.Context) ([]Finding, error) {
 		}
 		return nil
 	})
+	if err == nil && s.marker.Stats().OpenConnections == 0 {
+		// The first marker is written while everybody waits: its connection is there before.
+		if err := s.marker.PingContext(ctx); err != nil {
+			s.cfg.Logger.Debug("connect for markers", "err", err)
+		}
+	}
 	return out, err
 }
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/baton-db/baton/internal/lab"
-	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/mysqld/process"
 )
 
 func TestWatchFollowsAServerToItsEnd(t *testing.T) {
@@ -16,26 +16,26 @@ func TestWatchFollowsAServerToItsEnd(t *testing.T) {
 		if p.PID() != n.lab.Pid() {
 			t.Fatalf("process %d, the server is %d", p.PID(), n.lab.Pid())
 		}
-		var seen []mysqld.ProcessState
+		var seen []process.State
 		for state := range p.Watch(t.Context()) {
 			seen = append(seen, state)
 			switch {
-			case state == mysqld.ProcessRunning && len(seen) == 1:
+			case state == process.Running && len(seen) == 1:
 				n.must(n.lab.Freeze())
-			case state == mysqld.ProcessStopped:
+			case state == process.Stopped:
 				n.must(n.lab.Thaw())
-			case state == mysqld.ProcessRunning:
+			case state == process.Running:
 				n.must(p.Kill())
 			}
 		}
-		seen = slices.DeleteFunc(seen, func(s mysqld.ProcessState) bool { return s == mysqld.ProcessDying }) // it may be too short to be seen
-		want := []mysqld.ProcessState{mysqld.ProcessRunning, mysqld.ProcessStopped, mysqld.ProcessRunning, mysqld.ProcessExited}
+		seen = slices.DeleteFunc(seen, func(s process.State) bool { return s == process.Dying }) // it may be too short to be seen
+		want := []process.State{process.Running, process.Stopped, process.Running, process.Exited}
 		if !slices.Equal(seen, want) {
 			t.Errorf("states %v, want %v", seen, want)
 		}
 		n.must(p.Kill()) // nothing is left to do, and nobody else is hit
 		for state := range p.Watch(t.Context()) {
-			if state != mysqld.ProcessExited {
+			if state != process.Exited {
 				t.Errorf("a gone process is %s", state)
 			}
 		}
@@ -45,23 +45,27 @@ func TestWatchFollowsAServerToItsEnd(t *testing.T) {
 	})
 }
 
-func TestKilledWhileStoppedCountsAsDyingOrGone(t *testing.T) {
+func TestKilledWhileStoppedEndsAndNeverCountsAsStopped(t *testing.T) {
 	families(t, func(t *testing.T, bin *lab.Binaries) {
 		n := nodes(t, bin, 1)[0]
 		p, err := n.Process(t.Context())
 		n.must(err)
 		n.must(n.lab.Freeze())
 		n.must(p.Kill())
+		var last process.State
 		for state := range p.Watch(t.Context()) {
-			if state != mysqld.ProcessDying && state != mysqld.ProcessExited {
+			if last = state; state == process.Stopped { // it has taken the signal and may not have begun to exit: running
 				t.Errorf("after SIGKILL it is %s", state)
 			}
+		}
+		if last != process.Exited {
+			t.Errorf("in the end it is %s", last)
 		}
 	})
 }
 
 func TestNoProcessIsHarmless(t *testing.T) {
-	var none mysqld.Process
+	var none process.Run
 	if none.Incarnation() != "" {
 		t.Errorf("incarnation %q", none.Incarnation())
 	}
@@ -69,7 +73,7 @@ func TestNoProcessIsHarmless(t *testing.T) {
 		t.Error(err)
 	}
 	for state := range none.Watch(t.Context()) {
-		if state != mysqld.ProcessExited {
+		if state != process.Exited {
 			t.Errorf("state %s", state)
 		}
 	}

@@ -20,10 +20,18 @@ var (
 // look reads whom the server follows before a verb acts on it.
 func (c *session) look(ctx context.Context) (*Replication, GTIDSet, error) {
 	rep, received, err := c.follows(ctx)
-	if err == nil && rep != nil && (rep.Channels > 1 || rep.channel != "") {
-		err = fmt.Errorf("%d channels, the first is %q: %w", rep.Channels, rep.channel, ErrChannels)
+	if err == nil {
+		err = single(rep)
 	}
 	return rep, received, err
+}
+
+// single refuses what no verb acts on.
+func single(rep *Replication) error {
+	if rep == nil || (rep.Channels <= 1 && rep.channel == "") {
+		return nil
+	}
+	return fmt.Errorf("%d channels, the first is %q: %w", rep.Channels, rep.channel, ErrChannels)
 }
 
 // where reads what is committed.

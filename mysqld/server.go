@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/baton-db/baton/mysqld/process"
 )
 
 // Config says how to reach one local server. Socket and User are required; Open fills in the rest.
@@ -111,7 +113,7 @@ func (s *Server) lane(observed bool) (*sql.DB, error) {
 			return nil, err
 		}
 		if observed {
-			pid, err := peerPID(conn)
+			pid, err := process.Peer(conn)
 			if err != nil {
 				return nil, errors.Join(err, conn.Close())
 			}

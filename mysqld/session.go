@@ -53,6 +53,9 @@ type row map[string]string
 
 // words turns the old words of a column or variable into today's.
 func words(name string) string {
+	if !strings.Contains(name, "lave") && !strings.Contains(name, "aster") {
+		return name
+	}
 	return strings.NewReplacer("Slave", "Replica", "Master", "Source", "slave", "replica", "master", "source").Replace(name)
 }
 

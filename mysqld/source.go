@@ -24,7 +24,7 @@ var (
 // be repeated.
 func (s *Server) BecomeSource(ctx context.Context, k int) error {
 	return s.on(ctx, s.control, "become a source", func(ctx context.Context, c *session) error {
-		st, err := c.status(ctx)
+		st, err := c.self(ctx)
 		if err != nil {
 			return err
 		}
@@ -49,18 +49,35 @@ func (c *session) forgetSource(ctx context.Context) error {
 	if err != nil || rep == nil {
 		return err
 	}
-	if err := c.stopReceiver(ctx, rep); err != nil {
+	// MySQL keeps its relay log while both are stopped; MariaDB deletes it at the next start.
+	applying := c.flavor == MariaDB
+	if applying {
+		err = c.stopReceiver(ctx, rep)
+	} else {
+		err = c.do(ctx, textStopBoth)
+	}
+	if err != nil {
 		return err
 	}
 	// Nothing arrives any more, so what is read here is all there is.
+	executed, err := c.where(ctx)
+	if err != nil {
+		return err
+	}
 	_, received, err := c.look(ctx)
 	if err != nil {
 		return err
 	}
-	if err := c.waitApplied(ctx, received); err != nil {
+	if !executed.Contains(received) {
+		applying, err = true, c.waitApplied(ctx, received)
+	}
+	if err == nil && applying {
+		err = c.do(ctx, textStopBoth)
+	}
+	if err != nil {
 		return err
 	}
-	return c.do(ctx, textStopBoth, textForgetSource)
+	return c.do(ctx, textForgetSource)
 }
 
 // RequireAcks changes how many acknowledgements a commit waits for on a server that may be open. 0 means none: commits
@@ -68,7 +85,7 @@ func (c *session) forgetSource(ctx context.Context) error {
 // lossless.
 func (s *Server) RequireAcks(ctx context.Context, k int) error {
 	return s.on(ctx, s.control, fmt.Sprintf("require %d acknowledgements", k), func(ctx context.Context, c *session) error {
-		st, err := c.status(ctx)
+		st, err := c.self(ctx)
 		if err != nil {
 			return err
 		}
@@ -124,20 +141,16 @@ func (s *Server) MarkAlone(ctx context.Context, epoch uint64, instance, base str
 // the call, and so everything that was committed before the call is on k replicas. ErrNotAcked says that the server does
 // not wait for k, or stopped waiting. revision is what it is proved for, for errors only.
 func (s *Server) Prove(ctx context.Context, k int, instance string, revision uint64) error {
-	var unacked int
-	look := func(ctx context.Context, c *session) error {
-		st, err := c.status(ctx)
+	look := func(ctx context.Context, c *session) (int, error) {
+		st, err := c.self(ctx)
 		if err == nil && (!st.SemiSync.SourceWaits || st.SemiSync.K < k || st.ReadOnly) {
 			err = fmt.Errorf("%w at revision %d: the server waits: %t, for %d, read-only: %t", ErrNotAcked, revision, st.SemiSync.SourceWaits, st.SemiSync.K, st.ReadOnly)
 		}
-		return err
+		return st.unacked, err
 	}
-	err := s.on(ctx, s.side, "look at what commits wait for", func(ctx context.Context, c *session) error {
-		if err := look(ctx, c); err != nil {
-			return err
-		}
-		var err error
-		unacked, err = c.unacknowledged(ctx)
+	var before int
+	err := s.on(ctx, s.side, "look at what commits wait for", func(ctx context.Context, c *session) (err error) {
+		before, err = look(ctx, c)
 		return err
 	})
 	if err != nil {
@@ -149,10 +162,10 @@ func (s *Server) Prove(ctx context.Context, k int, instance string, revision uin
 		}
 	}
 	return s.on(ctx, s.side, "see that it was acknowledged", func(ctx context.Context, c *session) error {
-		if err := look(ctx, c); err != nil {
+		if _, err := look(ctx, c); err != nil {
 			return err
 		}
-		return c.proveAcked(ctx, unacked)
+		return c.proveAcked(ctx, before)
 	})
 }
 
@@ -164,7 +177,7 @@ type mark struct {
 
 func (s *Server) mark(ctx context.Context, m mark, acked bool) error {
 	return s.on(ctx, s.marker, fmt.Sprintf("mark epoch %d", m.epoch), func(ctx context.Context, c *session) error {
-		before, err := c.status(ctx)
+		before, err := c.self(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -180,24 +193,14 @@ func (s *Server) mark(ctx context.Context, m mark, acked bool) error {
 		if err != nil {
 			return err
 		}
-		unacked, err := c.unacknowledged(ctx)
-		if err != nil {
-			return err
-		}
 		if err := s.writeMark(ctx, c, m); err != nil {
 			return err
 		}
 		if !acked {
 			return nil
 		}
-		return c.proveAcked(ctx, unacked)
+		return c.proveAcked(ctx, before.unacked)
 	})
-}
-
-// unacknowledged counts commits that were answered without the acknowledgements they should have had.
-func (c *session) unacknowledged(ctx context.Context) (int, error) {
-	r, err := c.settings(ctx, c.counters)
-	return r.number("rpl_semi_sync_source_no_tx"), err
 }
 
 // proveAcked sees that the commit that returned was not let go because somebody turned semi-sync off meanwhile.

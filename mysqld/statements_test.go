@@ -104,43 +104,6 @@ func TestSecretsDoNotShow(t *testing.T) {
 	}
 }
 
-func TestProcessStatusIsReadPastTheName(t *testing.T) {
-	const rest = " 1 2 2 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 40 0 8675309 1 2 3"
-	st, err := parseStat([]byte("77 (my) S (sqld) R" + rest))
-	if err != nil || st.state != 'R' || st.exiting || st.started != 8675309 {
-		t.Errorf("got %+v, %v", st, err)
-	}
-	st, err = parseStat([]byte("77 (mysqld) Z" + strings.Replace(rest, "4194560", "4194564", 1)))
-	if err != nil || st.state != 'Z' || !st.exiting {
-		t.Errorf("exiting: %+v, %v", st, err)
-	}
-	for _, bad := range []string{"", ")", "77 (mysqld)", "77 (mysqld) R", "77 (mysqld) R 1 2 3", "77 (mysqld) R" + strings.Replace(rest, "4194560", "x", 1), "77 (mysqld) R" + strings.Replace(rest, "8675309", "-1", 1)} {
-		if st, err := parseStat([]byte(bad)); err == nil {
-			t.Errorf("%q: read as %+v", bad, st)
-		}
-	}
-	for status, want := range map[string]bool{
-		"Name:\tmysqld\nSigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n": true,
-		"SigPnd:\t0000000000000000\nShdPnd:\t0000000000000100\n":                true,
-		"SigPnd:\t0000000000000080\nShdPnd:\t0000000000000200\n":                false,
-		"SigBlk:\t0000000000000100\n":                                           false,
-		"SigPnd:\tx":                                                            false,
-	} {
-		if got := killPending([]byte(status)); got != want {
-			t.Errorf("%q: %v", status, got)
-		}
-	}
-}
-
-func FuzzParseStat(f *testing.F) {
-	f.Add([]byte("77 (mysqld) R 1 2 2 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 40 0 8675309 1 2 3"))
-	f.Add([]byte(") "))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		_, _ = parseStat(text)
-		_ = killPending(text)
-	})
-}
-
 func TestRepliesOfOldAndNewServersReadAlike(t *testing.T) {
 	lag := 3
 	want := Replication{SourceHost: "db1", SourcePort: 3306, SourceUser: "repl", Receiver: ReceiverConnecting, Applier: true, ReceiverError: "gone", ReceiverErrorNumber: 2003,

@@ -102,36 +102,54 @@ func (s *Server) Status(ctx context.Context) (Status, error) {
 	return st, nil
 }
 
+// status is self and whom the server follows. Received is read after Executed: what moves from one to the other in
+// between is in the union either way.
 func (c *session) status(ctx context.Context) (Status, error) {
-	// Received is read after Executed: what moves from one to the other in between is in the union either way.
-	r, err := c.one(ctx, c.state)
+	st, err := c.self(ctx)
 	if err != nil {
-		return Status{}, err
-	}
-	counters, err := c.settings(ctx, c.counters)
-	if err != nil {
-		return Status{}, err
-	}
-	st := Status{
-		Flavor: c.flavor, Version: c.version, UUID: r["uuid"], ReadOnly: r.on("read_only"), Offline: r.on("offline"),
-		SemiSync: semiSync(r, counters),
-	}
-	id, err := strconv.ParseUint(r["server_id"], 10, 32)
-	if err != nil {
-		return Status{}, fmt.Errorf("server id %q: %w", r["server_id"], err)
-	}
-	st.ServerID = uint32(id)
-	if st.Executed, err = c.executed(r); err != nil {
 		return Status{}, err
 	}
 	if st.Replication, st.Received, err = c.follows(ctx); err != nil {
 		return Status{}, err
 	}
 	if st.Replication != nil {
-		st.Replication.Heard += " " + r["beats"]
-		st.Replication.SemiSyncActive = counters.on("rpl_semi_sync_replica_status")
+		st.Replication.Heard += " " + st.beats
+		st.Replication.SemiSyncActive = st.heedful
 	}
-	return st, nil
+	return st.Status, nil
+}
+
+// self is what a server says of itself, without whom it follows, and what only verbs ask for.
+type self struct {
+	Status
+	heedful bool   // the receiver acknowledges
+	beats   string // changes with every heartbeat, where that is counted
+	unacked int    // commits that were answered without the acknowledgements they should have had
+}
+
+func (c *session) self(ctx context.Context) (self, error) {
+	r, err := c.one(ctx, c.state)
+	if err != nil {
+		return self{}, err
+	}
+	counters, err := c.settings(ctx, c.counters)
+	if err != nil {
+		return self{}, err
+	}
+	out := self{
+		Status: Status{
+			Flavor: c.flavor, Version: c.version, UUID: r["uuid"], ReadOnly: r.on("read_only"), Offline: r.on("offline"),
+			SemiSync: semiSync(r, counters),
+		},
+		heedful: counters.on("rpl_semi_sync_replica_status"), beats: r["beats"], unacked: counters.number("rpl_semi_sync_source_no_tx"),
+	}
+	id, err := strconv.ParseUint(r["server_id"], 10, 32)
+	if err != nil {
+		return self{}, fmt.Errorf("server id %q: %w", r["server_id"], err)
+	}
+	out.ServerID = uint32(id)
+	out.Executed, err = c.executed(r)
+	return out, err
 }
 
 func semiSync(r, counters row) SemiSync {

@@ -135,6 +135,22 @@ func TestWhatWasReceivedSurvivesAStoppedApplier(t *testing.T) {
 	})
 }
 
+func TestANewSourceForgetsNothingThatItReceived(t *testing.T) {
+	families(t, func(t *testing.T, bin *lab.Binaries) {
+		all := reign(t, bin, 2)
+		p, r := all[0], all[1]
+		r.exec("STOP REPLICA SQL_THREAD")
+		want := r.receive(p, 10)
+		r.must(r.BecomeSource(t.Context(), 1)) // nobody was fenced, and nobody has waited
+		if st := r.status(); !st.Executed.Contains(want) || st.Replication != nil || !st.SemiSync.SourceWaits {
+			t.Errorf("%s is missing: %+v", want, st)
+		}
+		if got := r.ask("SELECT COUNT(*) FROM app.t WHERE id = 10"); got != "1" {
+			t.Errorf("%s rows, want the acknowledged one", got)
+		}
+	})
+}
+
 func TestWhatWasReceivedAndARestartOfTheServer(t *testing.T) {
 	families(t, func(t *testing.T, bin *lab.Binaries) {
 		all := reign(t, bin, 2)

@@ -14,11 +14,11 @@ import (
 // process than the one that BecomeSource prepared. Both statements share a connection, which ends with the process.
 func (s *Server) OpenWrites(ctx context.Context) error {
 	return s.on(ctx, s.control, "open writes", func(ctx context.Context, c *session) error {
-		st, err := c.status(ctx)
+		r, err := c.one(ctx, c.state)
 		if err != nil {
 			return err
 		}
-		if !st.SemiSync.SourceEnabled {
+		if !r.on("rpl_semi_sync_source_enabled") {
 			return ErrNotSource
 		}
 		return c.do(ctx, c.open)

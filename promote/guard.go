@@ -298,8 +298,10 @@ func (g *Guard) keep(change func(*promise.Record)) error {
 	r := g.done.record
 	g.mu.Unlock()
 	change(&r)
-	if err := g.file.Save(r); err != nil {
-		return err
+	if r != g.file.Record() { // what is on disk already need not be written and waited for again
+		if err := g.file.Save(r); err != nil {
+			return err
+		}
 	}
 	g.mu.Lock()
 	g.done.record = r

@@ -159,15 +159,17 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 		// Nobody was stopped, so nothing has to be proved again: the same process goes on with the same ackers.
 		return g.keep(func(r *promise.Record) { r.Marked, r.Led, r.LedBy = d.Epoch, d.Epoch, o.Incarnation })
 	}
-	if err := g.becomeSource(ctx, d, o); err != nil {
+	changed, err := g.becomeSource(ctx, d, o)
+	if err != nil {
 		return err
+	}
+	if changed {
+		if o = g.refresh(ctx); o.Err != nil {
+			return fmt.Errorf("see who is connected: %w", o.Err)
+		}
 	}
 	// A marker that waits can only be got rid of with its process, and one that nobody else has makes this server
 	// diverge: it is written when there is somebody to acknowledge it, and never forgotten.
-	o = g.refresh(ctx)
-	if o.Err != nil {
-		return fmt.Errorf("see who is connected: %w", o.Err)
-	}
 	if !sourceFor(d, o) || o.Status.SemiSync.ConnectedAckers < d.NextK {
 		g.phase(fmt.Sprintf("%d of %d ackers are connected", o.Status.SemiSync.ConnectedAckers, d.NextK))
 		return errNotYet
@@ -199,38 +201,34 @@ func (g *Guard) keepsReigning(d *registry.Database, o health.Observation) bool {
 	return d.Proof == registry.ProofKept && g.done.record.MarkedBy == o.Incarnation && !o.Status.ReadOnly
 }
 
-func (g *Guard) becomeSource(ctx context.Context, d *registry.Database, o health.Observation) error {
+// becomeSource reports whether anything had to be done, so that what was seen before holds no more.
+func (g *Guard) becomeSource(ctx context.Context, d *registry.Database, o health.Observation) (bool, error) {
 	base, err := target(d, o.Status.Flavor)
 	if err != nil {
-		return fmt.Errorf("base of epoch %d: %w", d.Epoch, err)
+		return false, fmt.Errorf("base of epoch %d: %w", d.Epoch, err)
+	}
+	if o.Status.Executed.Contains(base) && o.Status.Replication == nil && sourceFor(d, o) {
+		return false, nil
 	}
 	if !o.Status.Executed.Contains(base) {
 		if err := g.catchUp(ctx, d, o, base); err != nil {
-			return err
+			return false, err
 		}
 		g.phase("waiting until the base is applied")
 		waitCtx, cancel := context.WithTimeout(ctx, baseWait)
 		defer cancel()
 		if err := g.server.WaitApplied(waitCtx, base); err != nil {
 			if waitCtx.Err() != nil && ctx.Err() == nil {
-				return errNotYet // look again: what it waits for may have stopped coming
+				return false, errNotYet // look again: what it waits for may have stopped coming
 			}
-			return fmt.Errorf("reach the base: %w", err)
+			return false, fmt.Errorf("reach the base: %w", err)
 		}
-	}
-	if o.Status.Replication == nil && sourceFor(d, o) {
-		return nil
 	}
 	g.phase("becoming a source")
-	if r := o.Status.Replication; r != nil && r.Receiver != mysqld.ReceiverStopped { // a hand-over: nobody was fenced
-		if err := g.server.StopReceiver(ctx); err != nil {
-			return fmt.Errorf("stop receiver: %w", err)
-		}
+	if err := g.server.BecomeSource(ctx, d.NextK); err != nil { // in a hand-over it stops the receiver: nobody was fenced
+		return false, fmt.Errorf("become a source: %w", err)
 	}
-	if err := g.server.BecomeSource(ctx, d.NextK); err != nil {
-		return fmt.Errorf("become a source: %w", err)
-	}
-	return nil
+	return true, nil
 }
 
 // sourceFor reports whether the server waits for as many acknowledgements as the epoch asks for.

@@ -33,15 +33,17 @@ type Timing struct {
 // LAN is the preset for servers within a few milliseconds of each other.
 func LAN() Timing {
 	return Timing{
-		// A follower that hears nothing for one to two times this asks for votes; heartbeats come ten times as often.
+		// A follower that hears nothing for one to two times this asks for votes; heartbeats come three times as often.
 		// They wait behind the follower's disk (see transport), so this must exceed its worst sync.
 		Heartbeat: 300 * time.Millisecond,
 		// A candidate without a majority tries again after one to two times this; at least Heartbeat.
 		Election: 300 * time.Millisecond,
-		// A leader that has not heard a majority for this long steps down; at most Heartbeat. Nothing safe depends on it.
-		Lease: 150 * time.Millisecond,
+		// A leader that has not heard a majority for this long steps down; at most Heartbeat, and well above the pause
+		// between two heartbeats and a slow sync. Nothing safe depends on it.
+		Lease: 250 * time.Millisecond,
 		// An idle leader tells followers the newest commit index after one to two times this; urgent commands do not wait.
-		Commit: 5 * time.Millisecond,
+		// It is a message to each follower each time, and what a node at rest costs.
+		Commit: 200 * time.Millisecond,
 		// A call between servers, including the sync on the other side, fails after this.
 		RPC: time.Second,
 		// A leader whose own disk takes this long for one append goes silent and hands over; after twice this it fails.

@@ -22,15 +22,31 @@ type Peer struct {
 	Server
 	Voter  bool
 	Leader bool
+	// Silence is how long ago it last answered this leader, or for how long this server leads when it has not yet; 0 for the
+	// leader itself, below zero on every other server: not known.
+	Silence time.Duration
 }
 
 // Peers returns the members.
 func (r *Replica) Peers() []Peer {
 	leader, _ := r.Leader()
+	r.mu.Lock()
+	leading, since := r.leading, r.since
+	r.mu.Unlock()
 	var all []Peer
 	for _, s := range r.members().Servers {
 		id := registry.NodeID(s.ID)
-		all = append(all, Peer{Server{id, string(s.Address)}, s.Suffrage == hraft.Voter, id == leader})
+		p := Peer{Server: Server{id, string(s.Address)}, Voter: s.Suffrage == hraft.Voter, Leader: id == leader, Silence: -1}
+		switch heard := r.transport.lastHeard(s.ID); {
+		case !leading:
+		case id == r.config.ID:
+			p.Silence = 0
+		case heard.After(since):
+			p.Silence = time.Since(heard)
+		default:
+			p.Silence = time.Since(since)
+		}
+		all = append(all, p)
 	}
 	return all
 }

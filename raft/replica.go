@@ -60,10 +60,12 @@ type Replica struct {
 	mu      sync.Mutex
 	calls   sync.WaitGroup
 	waiting int
-	closing bool
+	ending  bool // Close was called
+	closing bool // and takes no more calls
 	failure error
-	leading bool
 	reign   int
+	leading bool
+	since   time.Time     // since when it leads
 	changed chan struct{} // closed when the leadership changes
 }
 
@@ -272,12 +274,12 @@ func (r *Replica) fail(err error) {
 // may with a stalled disk, the directory stays locked until the process ends.
 func (r *Replica) Close(ctx context.Context) error {
 	r.mu.Lock()
-	if r.closing {
-		r.mu.Unlock()
+	again, failed := r.ending, r.failure != nil
+	r.ending = true
+	r.mu.Unlock()
+	if again {
 		return ErrClosed
 	}
-	failed := r.failure != nil
-	r.mu.Unlock()
 	if !failed && r.raft.State() == hraft.Leader && len(r.voters()) > 1 {
 		if err := r.TransferLeadership(ctx); err != nil {
 			r.config.Logger.Warn("closing without a successor", "error", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -219,6 +220,49 @@ func TestClosingHandsLeadershipOver(t *testing.T) {
 		}
 		if err := leader.Close(c.t.Context()); !errors.Is(err, ErrClosed) {
 			t.Errorf("second close: %v", err)
+		}
+	})
+}
+
+func TestALeaderKnowsWhoDoesNotAnswer(t *testing.T) {
+	inBubble(t, 3, func(c *cluster) {
+		leader := c.startAll()
+		silent := c.others(leader.config.ID)[0]
+		time.Sleep(time.Minute) // in the bubble
+		c.net.Isolate(string(silent))
+		time.Sleep(10 * time.Second) // in the bubble
+		for _, p := range leader.Peers() {
+			least, most := time.Duration(0), time.Second
+			if p.ID == silent {
+				least, most = 9*time.Second, 11*time.Second
+			}
+			if p.Silence < least || p.Silence > most {
+				t.Errorf("%s has not answered for %s, want %s to %s", p.ID, p.Silence, least, most)
+			}
+		}
+		follower := c.running[c.others(leader.config.ID)[1]]
+		for _, p := range follower.Peers() {
+			if p.Silence >= 0 {
+				t.Errorf("a follower says that %s has not answered for %s", p.ID, p.Silence)
+			}
+		}
+		c.net.Rejoin(string(silent))
+	})
+}
+
+// The agent closes a replica that has failed, and a signal may come in the same moment.
+func TestOneOfTwoClosesAtOnceCloses(t *testing.T) {
+	inBubble(t, 3, func(c *cluster) {
+		leader := c.startAll()
+		delete(c.running, leader.config.ID)
+		errs := make(chan error, 2)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { errs <- leader.Close(c.t.Context()) })
+		}
+		both.Wait()
+		if a, b := <-errs, <-errs; (a == nil) == (b == nil) || !errors.Is(errors.Join(a, b), ErrClosed) {
+			t.Errorf("closed with %v and %v", a, b)
 		}
 	})
 }

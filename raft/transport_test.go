@@ -32,6 +32,39 @@ func heartbeat(term uint64) *hraft.AppendEntriesRequest {
 	}
 }
 
+// TestAFollowerThatHasJustHeardIsNotCalledAgain: what a node at rest costs is mostly messages.
+func TestAFollowerThatHasJustHeardIsNotCalledAgain(t *testing.T) {
+	inBubble(t, 3, func(c *cluster) {
+		leader := c.startAll()
+		time.Sleep(time.Second) // until the leader is idle
+		var follower Server
+		for _, s := range c.servers {
+			if s.ID != leader.config.ID {
+				follower = s
+			}
+		}
+		took := func(q *hraft.AppendEntriesRequest) time.Duration {
+			began := time.Now()
+			_ = leader.transport.AppendEntries(hraft.ServerID(follower.ID), hraft.ServerAddress(follower.Addr), q, &hraft.AppendEntriesResponse{})
+			return time.Since(began)
+		}
+		pace := LAN().Heartbeat / 3
+		entries := heartbeat(0)
+		entries.PrevLogEntry, entries.PrevLogTerm = 1, 1
+		if got := took(entries); got >= pace/2 {
+			t.Errorf("entries waited %s", got)
+		}
+		if got := took(heartbeat(0)); got < pace/2 || got > pace {
+			t.Errorf("a heartbeat just after came %s later, the pace is %s", got, pace)
+		}
+		c.crash(follower.ID)
+		took(heartbeat(0))
+		if got := took(heartbeat(0)); got >= pace/2 {
+			t.Errorf("one that does not answer is asked again after %s", got)
+		}
+	})
+}
+
 // client is a transport that only sends, from a host of its own.
 func client(t *testing.T, n *simnet.Net) *hraft.NetworkTransport {
 	t.Helper()

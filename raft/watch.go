@@ -70,7 +70,9 @@ func (r *Replica) begin(leading bool) {
 		defer r.mu.Unlock()
 		if r.reign == reign && r.failure == nil {
 			r.config.Logger.Info("this server leads", "term", r.raft.CurrentTerm(), "index", r.State().Index())
+			r.since = time.Now()
 			r.setLeading(true)
+			r.calls.Go(func() { r.raft.Barrier(r.config.Timing.RPC) }) // tells followers that all of it is committed
 		}
 	})
 }

@@ -67,7 +67,7 @@ func reigning(d *registry.Database) error {
 // obstacle says why id cannot take over from the primary of d now and what would have to change, or nil.
 func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *api.Problem {
 	m, ok := d.Member(id)
-	h, heard := view[id]
+	h := view[id]
 	r := h.Replication
 	switch {
 	case !ok:
@@ -76,7 +76,7 @@ func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *a
 		return api.NewProblem(api.CodeIsPrimary, "nothing is to be done", "%s is the primary of %s already, in epoch %d", id, d.Name, d.Epoch)
 	case m.Preference == registry.Never:
 		return api.NewProblem(api.CodeMayNotLead, "give it another preference", "%s has preference never", id)
-	case !heard:
+	case !h.Ever():
 		return api.NewProblem(api.CodeSilent, "start baton on "+string(m.Node), "%s has not reported to this server", id)
 	case h.Age > HeardWithin:
 		return api.NewProblem(api.CodeSilent, "look at baton on "+string(m.Node), "%s last reported %s ago", id, h.Age.Round(time.Millisecond))

@@ -48,8 +48,10 @@ type backend struct {
 	contact  time.Duration
 	behind   bool // applies nothing
 	barriers int
+	peers    []api.RaftPeer
 	received []health.Report
 	arrived  chan struct{} // a token per report, dropped when nobody waits
+	onState  func()        // called by State
 	onCommit func()        // before a proposal is applied
 }
 
@@ -99,7 +101,12 @@ func (b *backend) apply(c registry.Command, entry api.Committed) error {
 	return err
 }
 
-func (b *backend) State() *registry.State   { return b.feed.State() }
+func (b *backend) State() *registry.State {
+	if b.onState != nil {
+		b.onState()
+	}
+	return b.feed.State()
+}
 func (b *backend) Changed() <-chan struct{} { return b.feed.Changed() }
 
 func (b *backend) Since(after registry.Index) ([]api.Committed, bool) {
@@ -191,7 +198,16 @@ func (b *backend) cutOff(for_ time.Duration) {
 
 func (b *backend) Raft() api.RaftStatus {
 	leader, _ := b.Leader()
-	return api.RaftStatus{Leader: leader, Term: 3, Applied: b.State().Index()}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return api.RaftStatus{Leader: leader, Term: 3, Applied: b.feed.State().Index(), Peers: b.peers}
+}
+
+// peersAre sets what the leader knows of the others.
+func (b *backend) peersAre(peers ...api.RaftPeer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.peers = peers
 }
 
 func (b *backend) Members() []api.Member {

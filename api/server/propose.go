@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/strict"
 	"github.com/baton-db/baton/registry"
 	"github.com/baton-db/baton/registry/codec"
 )
@@ -20,7 +21,7 @@ func (s *Server) propose(c *call) (any, error) {
 		return nil, err
 	}
 	if len(b) > 3 {
-		if err := checkShape(b[3:]); err != nil {
+		if err := strict.Check(b[3:]); err != nil {
 			return nil, malformed(err)
 		}
 	}

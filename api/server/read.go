@@ -59,6 +59,11 @@ func (s *Server) status(c *call) (any, error) {
 	if v.Raft.Leader == "" {
 		worse(api.Degraded, "no leader is known: nothing can be decided")
 	}
+	for _, p := range v.Raft.Peers {
+		if silence := time.Duration(p.ContactMillis) * time.Millisecond; p.Voter && silence > operate.HeardWithin {
+			worse(api.Degraded, "the server %s has not answered the leader for %s", p.Node, silence.Round(time.Second))
+		}
+	}
 	for _, d := range v.Databases {
 		if d.Phase != registry.Serving {
 			worse(api.Down, "%s: %s", d.Name, d.Why)
@@ -92,7 +97,7 @@ func (s *Server) summaries(st *registry.State) []api.DatabaseSummary {
 	for _, d := range st.Databases() {
 		view, heard := s.cfg.Backend.View(d.Name), 0
 		for _, m := range d.Members {
-			if h, ok := view[m.ID]; ok && h.Age <= operate.HeardWithin {
+			if h := view[m.ID]; h.Ever() && h.Age <= operate.HeardWithin {
 				heard++
 			}
 		}
@@ -121,9 +126,10 @@ func (s *Server) database(c *call) (any, error) {
 	view := s.cfg.Backend.View(d.Name)
 	v := api.DatabaseView{Database: d, Why: d.Why(), Instances: []api.InstanceView{}}
 	for _, id := range instances(d, view) {
-		i := api.InstanceView{Instance: id, Part: partOf(d, id)}
-		if h, ok := view[id]; ok {
-			i.AgeMillis, i.Probed, i.Report = new(h.Age.Milliseconds()), h.Probed, &h.Report
+		h := view[id]
+		i := api.InstanceView{Instance: id, Part: partOf(d, id), Probed: h.Probed}
+		if h.Ever() {
+			i.AgeMillis, i.Report = new(h.Age.Milliseconds()), &h.Report
 		}
 		v.Instances = append(v.Instances, i)
 	}
@@ -140,7 +146,7 @@ func (s *Server) topology(c *call) (any, error) {
 	for _, id := range instances(d, view) {
 		m, _ := d.Member(id)
 		n := api.TopologyNode{Instance: id, Node: m.Node, Zone: m.Zone, Address: m.Address, Part: partOf(d, id)}
-		if h, ok := view[id]; ok {
+		if h := view[id]; h.Ever() {
 			n.AgeMillis, n.CaughtUp = new(h.Age.Milliseconds()), h.Guard.CaughtUp
 			follow(&n, d, h.Replication)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/strict"
 	"github.com/baton-db/baton/health"
 )
 
@@ -70,11 +71,8 @@ func (s *Server) endReports(c *call, line int, err error) {
 }
 
 func (s *Server) receive(from api.Peer, line []byte) error {
-	if err := checkShape(line); err != nil {
-		return malformed(err)
-	}
 	var r health.Report
-	if err := json.Unmarshal(line, &r); err != nil {
+	if err := strict.Lenient(line, &r); err != nil {
 		return malformed(err)
 	}
 	if err := authorizeReport(from, s.cfg.Backend.State(), &r); err != nil {

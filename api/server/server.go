@@ -265,6 +265,11 @@ func (s *Server) body(c *call) ([]byte, error) {
 	return b, nil
 }
 
+// malformed is the problem of a body that could not be read.
+func malformed(err error) error {
+	return api.NewProblem(api.CodeMalformed, "", "%s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
 // mediaType refuses a body that does not say that it is want. It also keeps out HTML forms.
 func (c *call) mediaType(want string) error {
 	got, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")

@@ -33,3 +33,18 @@ func TestAReplicaThatIsNotReadFromDegradesTheVerdict(t *testing.T) {
 		t.Errorf("%s: %q", st.Verdict, st.Reasons)
 	}
 }
+
+func TestAServerThatDoesNotAnswerTheLeaderDegradesTheVerdict(t *testing.T) {
+	r := start(t, nil, "s1")
+	c := r.client(r.as(identity.RoleOperator, "alice"), "s1")
+	for silence, want := range map[int64]api.Verdict{-1: api.Healthy, 100: api.Healthy, 30_000: api.Degraded} {
+		r.node("s1").peersAre(api.RaftPeer{Node: "s2", Voter: true, ContactMillis: silence})
+		st, err := c.Status(t.Context(), api.Current)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Verdict != want || (want == api.Degraded) != slices.Contains(st.Reasons, "the server s2 has not answered the leader for 30s") {
+			t.Errorf("not heard for %d ms: %s: %q", silence, st.Verdict, st.Reasons)
+		}
+	}
+}

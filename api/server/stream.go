@@ -107,15 +107,14 @@ func (s *Server) pack(at registry.Index, snapshot bool) ([]byte, registry.Index,
 		if ok {
 			commands = commands[:api.Batch(commands)]
 			f := api.Frame{Kind: api.FrameCommands, Index: commands[len(commands)-1].Index, Prev: at, Commands: commands}
-			b, err := s.packer.pack(f, s.cfg.Backend)
-			return b, f.Index, err
+			return s.packer.pack(f, s.cfg.Backend), f.Index, nil
 		}
 	}
 	st := s.cfg.Backend.State()
 	if st.Index() < at {
 		return nil, at, nil // this server is behind the follower: nothing goes backwards (G6)
 	}
-	b, err := s.packer.pack(api.Frame{Kind: api.FrameSnapshot, Index: st.Index()}, s.cfg.Backend)
+	b, err := s.packer.packState(st, s.cfg.Backend)
 	return b, st.Index(), err
 }
 
@@ -132,29 +131,32 @@ type packed struct {
 	bytes       []byte
 }
 
-// pack returns the bytes of f; those of a snapshot are encoded here. Its contact may be as old as the frame.
-func (p *packer) pack(f api.Frame, b Backend) ([]byte, error) {
+// pack returns the bytes of a commands frame. Its contact may be as old as the frame.
+func (p *packer) pack(f api.Frame, b Backend) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	slot := &p.commands
-	if f.Kind == api.FrameSnapshot {
-		slot = &p.snapshot
+	if p.commands.bytes == nil || p.commands.prev != f.Prev || p.commands.index != f.Index {
+		f.Contact = b.LastContact()
+		p.commands = packed{prev: f.Prev, index: f.Index, bytes: api.AppendFrame(nil, f)}
 	}
-	if slot.bytes != nil && slot.prev == f.Prev && slot.index == f.Index {
-		return slot.bytes, nil
+	return p.commands.bytes
+}
+
+// packState returns the bytes of a snapshot frame of st. Its contact may be as old as the frame.
+func (p *packer) packState(st *registry.State, b Backend) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.snapshot.bytes != nil && p.snapshot.index == st.Index() {
+		return p.snapshot.bytes, nil
 	}
-	f.Contact = b.LastContact()
-	if f.Kind == api.FrameSnapshot {
-		st := b.State()
-		encoded, err := codec.EncodeState(st)
-		if err != nil {
-			return nil, fmt.Errorf("state stream: %w", err)
-		}
-		if len(encoded) > api.MaxState {
-			return nil, errors.New("state stream: the state is larger than a frame")
-		}
-		f.Index, f.State = st.Index(), encoded
+	encoded, err := codec.EncodeState(st)
+	if err != nil {
+		return nil, fmt.Errorf("state stream: %w", err)
 	}
-	*slot = packed{prev: f.Prev, index: f.Index, bytes: api.AppendFrame(nil, f)}
-	return slot.bytes, nil
+	if len(encoded) > api.MaxState {
+		return nil, errors.New("state stream: the state is larger than a frame")
+	}
+	f := api.Frame{Kind: api.FrameSnapshot, Index: st.Index(), State: encoded, Contact: b.LastContact()}
+	p.snapshot = packed{index: f.Index, bytes: api.AppendFrame(nil, f)}
+	return p.snapshot.bytes, nil
 }

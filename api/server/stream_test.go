@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,6 +103,30 @@ func next(t *testing.T, body io.Reader) api.Frame {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// A frame must begin where the one before it ended, also when something is committed between two looks at the state:
+// a follower that finds a gap gives the stream up.
+func TestWhatIsCommittedWhileASnapshotIsPackedFollowsIt(t *testing.T) {
+	r := start(t, nil, "s1")
+	r.must(clientNode("web0"))
+	var commits atomic.Int64
+	r.node("s1").onState = func() {
+		if i := commits.Add(1); i <= 20 {
+			r.must(clientNode(registry.NodeID(fmt.Sprintf("web%d", i))))
+		}
+	}
+	stream := r.stream("")
+	at := next(t, stream).Index
+	for commits.Load() < 20 || at < r.node("s1").feed.State().Index() {
+		f := next(t, stream)
+		if f.Kind == api.FrameCommands && f.Prev != at {
+			t.Fatalf("commands behind %d, the frame before ended at %d", f.Prev, at)
+		}
+		if f.Kind != api.FrameKeepalive {
+			at = f.Index
+		}
+	}
 }
 
 func TestAStreamBeginsWhereItsFollowerStands(t *testing.T) {

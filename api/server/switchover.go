@@ -4,14 +4,20 @@ import (
 	"context"
 	"math"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/api/operate"
+	"github.com/baton-db/baton/api/strict"
 	"github.com/baton-db/baton/registry"
 )
 
 // maxWait is the longest a switchover may be waited for.
 const maxWait = time.Minute
+
+// maxText is the longest free text an operator may give, in bytes.
+const maxText = 500
 
 // switchover ends the present reign in favour of a replica that can take over now, or says exactly why not (G10).
 func (s *Server) switchover(c *call) (any, error) {
@@ -60,8 +66,8 @@ func (s *Server) switchoverRequest(c *call) (api.SwitchoverRequest, error) {
 	if err != nil {
 		return req, err
 	}
-	if err := strictJSON(b, &req); err != nil {
-		return req, err
+	if err := strict.Unmarshal(b, &req); err != nil {
+		return req, malformed(err)
 	}
 	if req.To != "" {
 		if err := registry.ValidName(string(req.To)); err != nil {
@@ -69,6 +75,20 @@ func (s *Server) switchoverRequest(c *call) (api.SwitchoverRequest, error) {
 		}
 	}
 	return req, checkText("reason", req.Reason)
+}
+
+// checkText says why s may not stand in a history that people read on a terminal, or nil.
+func checkText(what, s string) error {
+	if len(s) > maxText {
+		return api.NewProblem(api.CodeMalformed, "", "%s: %d bytes, at most %d", what, len(s), maxText)
+	}
+	for i, r := range s {
+		// Not printable are controls, line breaks and the marks that reverse the direction of text.
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return api.NewProblem(api.CodeMalformed, "plain text in one line", "%s: character %U at byte %d", what, r, i)
+		}
+	}
+	return nil
 }
 
 // await looks until somebody serves in the new epoch or a later one, or the wait is over.

@@ -13,8 +13,8 @@ func caCommand(o *options) *cobra.Command {
 	parent := group(&cobra.Command{
 		Use:   "ca",
 		Short: "Make the certificates by which the nodes of a cluster know each other",
-		Example: `  baton ca create ca --cluster prod
-  baton ca issue db1 --ca ca --node db1 --role server`,
+		Example: `  baton ca issue db2 --ca /var/lib/baton/ca --node db2 --role server
+  baton ca create ca --cluster prod`,
 	})
 	parent.AddCommand(caCreateCommand(o), caIssueCommand(o))
 	return parent
@@ -27,7 +27,8 @@ func caCreateCommand(o *options) *cobra.Command {
 		Short: "Make the authority of a new cluster: ca.pem and ca-key.pem in DIR",
 		Long: `Make the authority of a new cluster: ca.pem and ca-key.pem in DIR.
 
-Whoever has ca-key.pem can join the cluster and command it. Keep it away from the nodes. There is no second one.`,
+Whoever has ca-key.pem can join the cluster and command it. There is no second one: keep a copy where the nodes are not.
+The first server makes an authority by itself (bootstrap = true in its node file); this is for one that is to be elsewhere.`,
 		Example: "  baton ca create ca --cluster prod",
 		Args:    exact(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -57,19 +58,23 @@ func caIssueCommand(o *options) *cobra.Command {
 		Short: "Make a certificate for a node or a person: ca.pem, node.pem and node-key.pem in DIR",
 		Long: `Make a certificate for a node or a person: ca.pem, node.pem and node-key.pem in DIR.
 
-A node finds its own in tls/ below its data_dir; name and role must be those of its node file. An operator is a person
-or a program that uses this command line.`,
-		Example: `  baton ca issue db1 --ca ca --node db1 --role server
-  baton ca issue ~/.baton --ca ca --node alice --role operator`,
+Run it where the authority is, usually on the first server, and copy the files to tls/ below the node's data_dir; name and
+role must be those of its node file. An operator is a person or a program that uses this command line. Run again, it
+renews what is in DIR, with a new key.`,
+		Example: `  baton ca issue db2 --ca /var/lib/baton/ca --node db2 --role server
+  baton ca issue ~/.baton --ca /var/lib/baton/ca --node alice --role operator`,
 		Args: exact(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			a, err := identity.LoadAuthority(ca)
 			if err != nil {
-				return usageError{helpful{err, "Give the directory that baton ca create made: --ca DIR"}}
+				return usageError{helpful{err, "Give the directory of the authority, ca/ below the data_dir of the first server, or what baton ca create made: --ca DIR"}}
 			}
 			name := identity.Name{Cluster: a.Cluster(), Role: identity.Role(role), Node: node}
 			if err := name.Validate(); err != nil {
 				return usageError{helpful{err, "Give --node NAME and --role server, client or operator."}}
+			}
+			if there, err := identity.Load(args[0]); err == nil && there.Name() != name {
+				return usageError{helpful{fmt.Errorf("%s holds the certificate of %s", args[0], there.Name()), "Give another directory: baton ca issue DIR"}}
 			}
 			cert, key, err := a.Issue(name.Role, name.Node, time.Now())
 			if err != nil {

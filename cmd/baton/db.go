@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/registry"
 )
 
 func dbCommand(o *options) *cobra.Command {
@@ -21,15 +22,10 @@ func dbListCommand(o *options) *cobra.Command {
 		Short:   "List the databases",
 		Example: "  baton db list -o json",
 		Args:    exact(0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			return o.ask(c, func(ctx context.Context, client *api.Client) error {
-				l, err := client.Databases(ctx, api.Stale)
-				if err != nil {
-					return err
-				}
-				return o.print(c.OutOrStdout(), l, func(p *page) { drawDatabases(p, l.Databases) })
-			})
+		RunE: shown(o, func(ctx context.Context, client *api.Client) (api.DatabaseList, error) {
+			return client.Databases(ctx, api.Stale)
 		},
+			func(p *page, l api.DatabaseList) { drawDatabases(p, l.Databases) }),
 	}
 }
 
@@ -39,19 +35,9 @@ func dbTopologyCommand(o *options) *cobra.Command {
 		Short:   "Show who follows whom",
 		Example: "  baton db topology orders",
 		Args:    exact(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			name, err := database(args[0])
-			if err != nil {
-				return err
-			}
-			return o.ask(c, func(ctx context.Context, client *api.Client) error {
-				t, err := client.Topology(ctx, name, api.Stale)
-				if err != nil {
-					return err
-				}
-				return o.print(c.OutOrStdout(), t, func(p *page) { drawTopology(p, t) })
-			})
-		},
+		RunE: shownOf(o, func(ctx context.Context, client *api.Client, db registry.DatabaseName) (api.Topology, error) {
+			return client.Topology(ctx, db, api.Stale)
+		}, drawTopology),
 	}
 }
 

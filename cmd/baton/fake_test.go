@@ -195,7 +195,7 @@ func summaryOf(v api.DatabaseView) api.DatabaseSummary {
 
 func statusOf(views ...api.DatabaseView) api.Status {
 	s := api.Status{Cluster: "prod", Node: "db1", Version: "0.9.0", Verdict: api.Down, Nodes: 5,
-		Reasons: []string{"users: " + views[1].Why, "orders: 2 of 4 members are heard"},
+		Reasons: []string{"the server db3 has not answered the leader for 2m5s", "users: " + views[1].Why, "orders: 2 of 4 members are heard"},
 		Raft: api.RaftStatus{Leader: "db2", Term: 7, Applied: 48211, Peers: []api.RaftPeer{
 			{Node: "db1", Address: "10.0.0.11:7450", Voter: true, ContactMillis: 20}, {Node: "db2", Address: "10.0.0.12:7450", Voter: true},
 			{Node: "db3", Address: "10.0.0.13:7450", Voter: true, ContactMillis: 125_000}}}}

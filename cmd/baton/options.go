@@ -94,6 +94,32 @@ func (o *options) ask(c *cobra.Command, do func(context.Context, *api.Client) er
 	return err
 }
 
+// shown makes what a command runs that asks one question and prints the answer.
+func shown[T any](o *options, question func(context.Context, *api.Client) (T, error), draw func(*page, T)) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error { return show(o, c, question, draw) }
+}
+
+// shownOf is shown for a question about the database that is the command's one argument.
+func shownOf[T any](o *options, question func(context.Context, *api.Client, registry.DatabaseName) (T, error), draw func(*page, T)) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		name, err := database(args[0])
+		if err != nil {
+			return err
+		}
+		return show(o, c, func(ctx context.Context, client *api.Client) (T, error) { return question(ctx, client, name) }, draw)
+	}
+}
+
+func show[T any](o *options, c *cobra.Command, question func(context.Context, *api.Client) (T, error), draw func(*page, T)) error {
+	return o.ask(c, func(ctx context.Context, client *api.Client) error {
+		v, err := question(ctx, client)
+		if err != nil {
+			return err
+		}
+		return o.print(c.OutOrStdout(), v, func(p *page) { draw(p, v) })
+	})
+}
+
 // database reads the name of a database from the command line.
 func database(s string) (registry.DatabaseName, error) {
 	if registry.ValidName(s) != nil {

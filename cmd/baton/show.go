@@ -23,19 +23,9 @@ func dbShowCommand(o *options) *cobra.Command {
 		Example: `  baton db show orders
   baton db show orders --history 0     the whole history`,
 		Args: exact(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			name, err := database(args[0])
-			if err != nil {
-				return err
-			}
-			return o.ask(c, func(ctx context.Context, client *api.Client) error {
-				v, err := client.Database(ctx, name, api.Stale)
-				if err != nil {
-					return err
-				}
-				return o.print(c.OutOrStdout(), v, func(p *page) { drawDatabase(p, v, events) })
-			})
-		},
+		RunE: shownOf(o, func(ctx context.Context, client *api.Client, db registry.DatabaseName) (api.DatabaseView, error) {
+			return client.Database(ctx, db, api.Stale)
+		}, func(p *page, v api.DatabaseView) { drawDatabase(p, v, events) }),
 	}
 	c.Flags().IntVar(&events, "history", 12, "how many events to show; 0: all")
 	return c

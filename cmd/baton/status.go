@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,15 +17,9 @@ func statusCommand(o *options) *cobra.Command {
 		Example: `  baton status
   baton status --addr 10.0.0.12 -o json`,
 		Args: exact(0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			return o.ask(c, func(ctx context.Context, client *api.Client) error {
-				s, err := client.Status(ctx, api.Stale)
-				if err != nil {
-					return err
-				}
-				return o.print(c.OutOrStdout(), s, func(p *page) { drawStatus(p, s) })
-			})
-		},
+		RunE: shown(o, func(ctx context.Context, client *api.Client) (api.Status, error) {
+			return client.Status(ctx, api.Stale)
+		}, drawStatus),
 	}
 }
 
@@ -41,11 +34,6 @@ func drawStatus(p *page, s api.Status) {
 	}
 	p.line("consensus  %s, %s, applied %d", plural(len(s.Raft.Peers), "server"), leader, s.Raft.Applied)
 	p.line("seen from  %s, baton %s%s", s.Node, clean(s.Version), contact(s.Meta))
-	for _, peer := range s.Raft.Peers {
-		if quiet := millis(peer.ContactMillis); quiet > time.Second {
-			p.line("  - %s has not been heard by the leader for %s", peer.Node, ago(quiet))
-		}
-	}
 	p.line("")
 	drawDatabases(p, s.Databases)
 }
@@ -75,19 +63,13 @@ func membersCommand(o *options) *cobra.Command {
 		Short:   "List the nodes as gossip sees them",
 		Example: "  baton members",
 		Args:    exact(0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			return o.ask(c, func(ctx context.Context, client *api.Client) error {
-				m, err := client.Members(ctx)
-				if err != nil {
-					return err
-				}
-				return o.print(c.OutOrStdout(), m, func(p *page) {
-					p.row("NAME", "STATE", "ROLE", "ADDRESS", "ZONE", "VERSION")
-					for _, n := range m.Members {
-						p.row(n.Name, n.State, n.Role, n.Address, n.Zone, n.Version)
-					}
-				})
-			})
-		},
+		RunE:    shown(o, func(ctx context.Context, client *api.Client) (api.MemberList, error) { return client.Members(ctx) }, drawMembers),
+	}
+}
+
+func drawMembers(p *page, m api.MemberList) {
+	p.row("NAME", "STATE", "ROLE", "ADDRESS", "ZONE", "VERSION")
+	for _, n := range m.Members {
+		p.row(n.Name, n.State, n.Role, n.Address, n.Zone, n.Version)
 	}
 }

@@ -152,26 +152,19 @@ func (c *conn) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline also ends a Read that waits.
-func (c *conn) SetReadDeadline(t time.Time) error {
-	c.net.mu.Lock()
-	defer c.net.mu.Unlock()
-	if c.closed {
-		return c.fail("set", net.ErrClosed)
-	}
-	c.readDeadline = t
-	c.in.signal()
-	return nil
-}
+func (c *conn) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.readDeadline, c.in, t) }
 
 // SetWriteDeadline also ends a Write that waits.
-func (c *conn) SetWriteDeadline(t time.Time) error {
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.writeDeadline, c.out, t) }
+
+func (c *conn) setDeadline(deadline *time.Time, h *half, t time.Time) error {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
 	if c.closed {
 		return c.fail("set", net.ErrClosed)
 	}
-	c.writeDeadline = t
-	c.out.signal()
+	*deadline = t
+	h.signal()
 	return nil
 }
 

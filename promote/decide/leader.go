@@ -34,8 +34,12 @@ type Leader struct {
 	Logger *slog.Logger
 }
 
-// tick is how often the leader looks although nothing was reported: thresholds pass without an event.
-const tick = 50 * time.Millisecond
+// How often the leader looks although nothing was reported, because thresholds pass without an event: seldom while every
+// database is served and every member heard of lately, closely otherwise.
+const (
+	tick        = 250 * time.Millisecond
+	tickClosely = 50 * time.Millisecond
+)
 
 // Run holds the leader's role until ctx ends: being leader is being inside Run. It remembers nothing but how long it
 // has seen what it sees.
@@ -46,9 +50,13 @@ func (l *Leader) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		stateChanged, boardChanged := l.Feed.Changed(), l.Board.Changed()
+		every := tick
 		for _, d := range l.Feed.State().Databases() {
-			w.look(ctx, d)
+			if calm := w.look(ctx, d); !calm {
+				every = tickClosely
+			}
 		}
+		ticker.Reset(every)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -77,8 +85,8 @@ type phase struct {
 	probed  time.Time
 }
 
-// look decides one database, and commits the decision.
-func (w *watch) look(ctx context.Context, d *registry.Database) {
+// look decides one database, commits the decision, and says whether nothing here can change without a report for a while.
+func (w *watch) look(ctx context.Context, d *registry.Database) (calm bool) {
 	now := time.Now()
 	p := w.phases[d.Name]
 	if p == nil || p.epoch != d.Epoch || p.name != d.Phase {
@@ -94,7 +102,7 @@ func (w *watch) look(ctx context.Context, d *registry.Database) {
 		command = p.refusal(d, decision.Waiting, now)
 	}
 	if command == nil {
-		return
+		return d.Phase == registry.Serving && decision.Waiting.Zero() && lately(d, view, w.Rules)
 	}
 	proposeCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -107,6 +115,19 @@ func (w *watch) look(ctx context.Context, d *registry.Database) {
 	case ctx.Err() == nil:
 		w.Logger.Warn("decision not committed", "database", d.Name, "command", Describe(command), "err", err)
 	}
+	return false
+}
+
+// lately reports whether every member was heard of so lately, and is so well, that no threshold passes before it is looked at
+// again. Members report every 400 ms, and every 100 ms when something is wrong.
+func lately(d *registry.Database, v health.View, r Rules) bool {
+	for _, m := range d.Members {
+		h, ok := v[m.ID]
+		if !ok || h.Age+tick > r.Fresh || h.UnreachableMillis > 0 || h.Canary.BlockedMillis > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // refusal records a lack that has lasted, and takes it back when it is over (G10).

@@ -164,17 +164,23 @@ func (s *Store) drop(first uint64) error {
 	if n := len(s.entries); n > 0 && first > s.first {
 		s.entries, s.first = s.entries[min(first-s.first, uint64(n)):], first
 	}
-	var gone []*segment
-	for len(s.segments) > 1 && s.segments[0].top < first {
-		gone, s.segments = append(gone, s.segments[0]), s.segments[1:]
-	}
 	s.mu.Unlock()
-	for _, g := range gone { // oldest first, so that no gap can remain
-		if err := errors.Join(g.f.Close(), os.Remove(g.path)); err != nil {
+	before := len(s.segments)
+	// Oldest first, and none behind one that cannot be removed: a gap in the chain is damage at the next Open. What stays
+	// is tried again by the next drop.
+	for len(s.segments) > 1 && s.segments[0].top < first {
+		g := s.segments[0]
+		if err := os.Remove(g.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove segment %d: %w", g.seq, err)
 		}
+		s.mu.Lock()
+		s.segments = s.segments[1:]
+		s.mu.Unlock()
+		if err := g.f.Close(); err != nil {
+			return fmt.Errorf("close segment %d: %w", g.seq, err)
+		}
 	}
-	if len(gone) == 0 {
+	if len(s.segments) == before {
 		return nil
 	}
 	return syncDir(s.dir)

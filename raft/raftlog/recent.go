@@ -6,8 +6,12 @@ import (
 	"sync"
 )
 
-// recentLength is how many applied commands are kept for those who follow the state by stream.
-const recentLength = 4096
+// How many applied commands are kept for those who follow the state by stream, and how many bytes of them at most. What
+// is dropped is dropped in one go, so up to twice as much is held.
+const (
+	recentLength = 4096
+	recentBytes  = 32 << 20
+)
 
 // Committed is one applied command as the registry encodes it.
 type Committed struct {
@@ -20,6 +24,7 @@ type Committed struct {
 type Recent struct {
 	mu   sync.Mutex
 	held []Committed
+	size int    // of held, in bytes
 	gone uint64 // everything up to here is not held
 }
 
@@ -27,18 +32,23 @@ type Recent struct {
 func (r *Recent) Add(c Committed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if cut := len(r.held) - recentLength; cut >= recentLength {
-		r.gone = r.held[cut-1].Index
-		r.held = slices.Clone(r.held[cut:])
+	r.held, r.size = append(r.held, c), r.size+len(c.Bytes)
+	if len(r.held) <= 2*recentLength && r.size <= 2*recentBytes {
+		return
 	}
-	r.held = append(r.held, c)
+	cut := 0
+	for len(r.held)-cut > recentLength || r.size > recentBytes {
+		r.gone, r.size = r.held[cut].Index, r.size-len(r.held[cut].Bytes)
+		cut++
+	}
+	r.held = slices.Clone(r.held[cut:])
 }
 
 // Forget drops everything up to index: the state came from a snapshot.
 func (r *Recent) Forget(index uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.held, r.gone = nil, index
+	r.held, r.size, r.gone = nil, 0, index
 }
 
 // Since returns the commands after index after, in order, and true; false when some of them are no longer held.

@@ -4,6 +4,27 @@ import (
 	"testing"
 )
 
+func TestRecentHoldsNoMoreThanItsBytes(t *testing.T) {
+	var r Recent
+	const size, last = 1 << 20, 200
+	for i := uint64(1); i <= last; i++ {
+		r.Add(Committed{Index: i, Bytes: make([]byte, size)})
+		if _, ok := r.Since(i - 1); !ok {
+			t.Fatalf("command %d is not held although it is the newest", i)
+		}
+	}
+	held := 0
+	for i := uint64(0); i < last; i++ {
+		if all, ok := r.Since(i); ok {
+			held = len(all) * size
+			break
+		}
+	}
+	if held < recentBytes || held > 2*recentBytes {
+		t.Errorf("%d bytes are held, want %d to twice that", held, recentBytes)
+	}
+}
+
 func TestRecentGivesWhatFollowsOrSaysThatItCannot(t *testing.T) {
 	var r Recent
 	if got, ok := r.Since(0); !ok || len(got) != 0 {

@@ -381,7 +381,6 @@ func (s *Store) poison(err error) error {
 	if s.cause == nil {
 		s.cause = fmt.Errorf("raft store in %s: %w", filepath.Dir(s.dir), err)
 		close(s.failed)
-		s.log.Error("the raft store failed, this server stops taking part", "error", s.cause)
 	}
 	return s.cause
 }

@@ -221,6 +221,40 @@ func TestASnapshotReplacesTheWholeLog(t *testing.T) {
 	wantLog(t, s, entries(5001, 5010, 4))
 }
 
+func TestASegmentThatCannotBeRemovedLeavesNoGap(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	for i := uint64(1); i < 1000; i += 10 {
+		mustStore(t, s, entries(i, i+9, 1)...)
+	}
+	oldest := s.segments[0].path
+	bytes, err := os.ReadFile(oldest)
+	if err == nil {
+		err = errors.Join(os.Remove(oldest), os.MkdirAll(filepath.Join(oldest, "busy"), 0o700)) // cannot be removed
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, hi := range []uint64{300, 600} {
+		if err := s.DeleteRange(1, hi); err == nil {
+			t.Errorf("compaction up to %d: no error", hi)
+		}
+	}
+	if err := errors.Join(os.RemoveAll(oldest), os.WriteFile(oldest, bytes, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, s)
+	s = mustOpen(t, dir)
+	if err := s.DeleteRange(1, 600); err != nil {
+		t.Fatal(err)
+	}
+	wantLog(t, s, entries(601, 1000, 1))
+	if _, err := os.Stat(oldest); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", oldest, err)
+	}
+	mustClose(t, s)
+}
+
 func TestGapsAreRefused(t *testing.T) {
 	s := mustOpen(t, t.TempDir())
 	defer mustClose(t, s)

@@ -1,51 +1,56 @@
-package server
+// Package strict reads a JSON object and refuses whatever two readers could understand differently.
+//
+// encoding/json takes the last of two keys, matches field names without regard to case, follows any nesting and stops at
+// the end of the first value. A body that somebody acts on has none of that: no key twice in any case, no field without a
+// meaning, no more than 32 levels, nothing behind the object. Errors say at which byte.
+package strict
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/baton-db/baton/api"
 	"io"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
-// maxDepth is how deep a JSON body may be nested; nothing of ours is deeper than 8.
+// maxDepth is how deep an object may be nested; nothing of ours is deeper than 8.
 const maxDepth = 32
 
-// maxText is the longest free text an operator may give, in bytes.
-const maxText = 500
-
-// strictJSON reads one JSON object into v: no unknown fields, no key twice (JSON field names match without regard to
-// case, so neither do these), no deep nesting, nothing behind it. Errors say at which byte.
-func strictJSON(b []byte, v any) error {
-	if err := checkShape(b); err != nil {
-		return malformed(err)
+// Unmarshal reads one JSON object into v: what Check lets pass and that has no field which v has not.
+func Unmarshal(b []byte, v any) error {
+	if err := Check(b); err != nil {
+		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return malformed(err)
-	}
-	return nil
+	return at(d.Decode(v))
 }
 
-func malformed(err error) error {
+// Lenient is Unmarshal for what may hold fields that v has not.
+func Lenient(b []byte, v any) error {
+	if err := Check(b); err != nil {
+		return err
+	}
+	return at(json.Unmarshal(b, v))
+}
+
+// at says at which byte encoding/json found err.
+func at(err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		err = fmt.Errorf("at byte %d: %w", syntax.Offset, err)
+		return fmt.Errorf("at byte %d: %w", syntax.Offset, err)
 	case errors.As(err, &kind):
-		err = fmt.Errorf("at byte %d: %w", kind.Offset, err)
+		return fmt.Errorf("at byte %d: %w", kind.Offset, err)
 	}
-	return api.NewProblem(api.CodeMalformed, "", "%s", strings.TrimPrefix(err.Error(), "json: "))
+	return err
 }
 
-// checkShape reports what encoding/json lets pass: duplicate keys, depth, trailing bytes, and values that are no object.
-func checkShape(b []byte) error {
+// Check reports what encoding/json lets pass: duplicate keys, depth, trailing bytes, and values that are no object.
+func Check(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	var open []*level
@@ -55,7 +60,7 @@ func checkShape(b []byte) error {
 			return fmt.Errorf("at byte %d: the JSON ends too early", len(b))
 		}
 		if err != nil {
-			return err
+			return at(err)
 		}
 		if first && t != json.Delim('{') {
 			return fmt.Errorf("at byte %d: want a JSON object", d.InputOffset())
@@ -114,18 +119,4 @@ func fold(r rune) rune {
 		}
 		r = next
 	}
-}
-
-// checkText says why s may not stand in a history that people read on a terminal, or nil.
-func checkText(what, s string) error {
-	if len(s) > maxText {
-		return api.NewProblem(api.CodeMalformed, "", "%s: %d bytes, at most %d", what, len(s), maxText)
-	}
-	for i, r := range s {
-		// Not printable are controls, line breaks and the marks that reverse the direction of text.
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return api.NewProblem(api.CodeMalformed, "plain text in one line", "%s: character %U at byte %d", what, r, i)
-		}
-	}
-	return nil
 }

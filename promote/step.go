@@ -146,6 +146,9 @@ func (g local) fencing() Step {
 	switch {
 	case !g.ReadOnly:
 		return Step{Verb: Shut, Why: "nobody reigns, but this server takes writes"}
+	case g.me == g.d.Former && g.Receiving:
+		// It has followed a winner that was lost since: what it holds must not grow, and nobody may count on its word.
+		return Step{Verb: Fence, Why: "the former primary follows somebody"}
 	case g.me == g.d.Former && g.Closed == g.d.Epoch:
 		return wait("closed")
 	case g.me == g.d.Former:

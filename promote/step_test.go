@@ -129,6 +129,9 @@ func TestAFormerPrimaryIsEndedOrAttested(t *testing.T) {
 		{"it was restarted", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation, l.ReadOnly = "p2", true }), "attest"},
 		{"it was restarted and takes writes", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation = "p2" }), "shut"},
 		{"it attested", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation, l.ReadOnly, l.Closed = "p2", true, 2 }), "wait"},
+		{"it follows a winner that was lost: it stops before it says where it stands", fencing, "db1", but(over(fencing), func(l *Local) {
+			l.Incarnation, l.ReadOnly, l.Receiving, l.Source = "p2", true, true, db2at
+		}), "fence"},
 		{"it hands over", closing, "db1", over(closing), "close"},
 		{"it handed over", closing, "db1", closed, "wait"},
 		{"its agent was restarted before it was asked for its position", closing, "db1", but(closed, func(l *Local) { l.Closed = 0 }), "close"},

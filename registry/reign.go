@@ -66,7 +66,7 @@ func (c *Revoke) check(d *Database) error {
 	if d.Phase != Serving {
 		return fmt.Errorf("a planned hand-over needs a serving primary, phase is %s: %w", d.Phase, ErrInvalid)
 	}
-	if _, ok := d.Member(c.To); !ok || c.To == d.Primary {
+	if m, ok := d.Member(c.To); !ok || c.To == d.Primary || !m.Leaving.Zero() {
 		return fmt.Errorf("hand-over to %q: not a replica of this database: %w", c.To, ErrInvalid)
 	}
 	return nil

@@ -255,7 +255,7 @@ func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, w
 		Proof: why.proof, CatchUp: winner.detour(), AtMillis: e.clock.NowMillis, Cause: registry.Cause{Code: why.code, Detail: why.why}}
 	for _, w := range voters {
 		c.Evidence = append(c.Evidence, registry.Evidence{Instance: w.member.ID, Position: w.text, Amnesiac: w.amnesiac})
-		if w.member.ID != winner.member.ID && w.ready && w.member.Preference != registry.Never && reach.Contains(w.position) {
+		if w.member.ID != winner.member.ID && w.ready && mayAct(w.member) && reach.Contains(w.position) {
 			c.Ackers = append(c.Ackers, w.member.ID)
 		}
 	}
@@ -334,8 +334,8 @@ func (e election) noCandidate(voters []voter, base mysqld.GTIDSet) registry.Caus
 		case !w.position.Contains(base):
 			code = Divergent
 			detail += fmt.Sprintf(" %s lacks %s;", w.member.ID, base.Minus(w.position))
-		case w.member.Preference == registry.Never:
-			detail += fmt.Sprintf(" %s must never win;", w.member.ID)
+		case !mayAct(w.member):
+			detail += fmt.Sprintf(" %s must never win, or leaves;", w.member.ID)
 		case !w.ready:
 			detail += fmt.Sprintf(" %s holds everything but does not answer;", w.member.ID)
 		}

@@ -22,6 +22,9 @@ type Record struct {
 	File string `json:"file"`
 	// Promise is the highest epoch that this guard has accepted; it never acts for a lower one.
 	Promise registry.Epoch `json:"promise"`
+	// Revision is the highest registry.Database.Revision that it has accepted, with the epoch: one that has seen a change
+	// of ackers never acts on the state before it.
+	Revision uint64 `json:"revision,omitempty"`
 	// Led is the epoch in which the server process LedBy began to write a marker: from then on something may wait in it.
 	Led   registry.Epoch `json:"led,omitempty"`
 	LedBy string         `json:"led_by,omitempty"`
@@ -137,7 +140,7 @@ func (p *File) load() error {
 
 // Save makes r durable before it returns.
 func (p *File) Save(r Record) error {
-	if r.Promise < p.now.Promise || r.Marked < p.now.Marked || r.Follows < p.now.Follows || r.Led < p.now.Led {
+	if r.Promise < p.now.Promise || r.Revision < p.now.Revision || r.Marked < p.now.Marked || r.Follows < p.now.Follows || r.Led < p.now.Led {
 		return fmt.Errorf("record %+v would go back from %+v: %w", r, p.now, registry.ErrStale)
 	}
 	b, err := encodeSlot(p.turn+1, r)

@@ -161,6 +161,26 @@ type SwitchoverRequest struct {
 	Reason string              `json:"reason,omitempty"` // for the history: one line
 }
 
+// AckersRequest asks for a change of whose acknowledgements count: a replica to remove, or how many a commit waits for.
+type AckersRequest struct {
+	Remove registry.InstanceID `json:"remove,omitempty"`
+	Lost   bool                `json:"lost,omitempty"` // Remove and its disk are gone for good and cannot be asked to stop
+	Undo   bool                `json:"undo,omitempty"` // Remove stays, or may come back
+	K      int                 `json:"k,omitempty"`
+	Reason string              `json:"reason,omitempty"` // for the history: one line
+}
+
+// AckersResult is how far the change has come: OutcomeRunning or OutcomeDone.
+type AckersResult struct {
+	Meta     Meta                  `json:"-"`
+	Database registry.DatabaseName `json:"database"`
+	Index    registry.Index        `json:"index"`
+	Outcome  Outcome               `json:"outcome"`
+	Ackers   []registry.InstanceID `json:"ackers"`
+	K        int                   `json:"k"`
+	Detail   string                `json:"detail,omitempty"` // what it waits for
+}
+
 // Outcome says how a switchover ended.
 type Outcome string
 

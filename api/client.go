@@ -123,6 +123,21 @@ func (c *Client) Switchover(ctx context.Context, db registry.DatabaseName, req S
 	return v, err
 }
 
+// Ackers changes whose acknowledgements count in db, or how many, and waits up to wait, at most a minute, for the end of it.
+func (c *Client) Ackers(ctx context.Context, db registry.DatabaseName, req AckersRequest, wait time.Duration) (AckersResult, error) {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return AckersResult{}, fmt.Errorf("change the ackers of %s: %w", db, err)
+	}
+	q := request{method: http.MethodPost, path: databasePath(db) + "/ackers", body: body, mediaType: "application/json", time: answerTime + wait}
+	if wait > 0 {
+		q.query = "wait=" + wait.String()
+	}
+	var v AckersResult
+	v.Meta, err = c.do(ctx, q, &v)
+	return v, err
+}
+
 // Propose hands cmd to the log through whichever server answers and returns its index. An error that wraps ErrInDoubt
 // leaves open whether it was committed.
 func (c *Client) Propose(ctx context.Context, cmd registry.Command) (registry.Index, error) {

@@ -45,6 +45,8 @@ const (
 	CodeNoCandidate  Code = "BT-3117" // 409 no acker can take over
 	CodePaused       Code = "BT-3118" // 409 baton is told to leave the database alone
 	CodeNeverElected Code = "BT-3119" // 409 there is no primary yet
+	CodeTooFew       Code = "BT-3120" // 409 too few replicas would be left to acknowledge
+	CodeNotLost      Code = "BT-3121" // 409 what is said to be lost is heard
 
 	CodeInternal    Code = "BT-5000" // 500
 	CodeMalformed   Code = "BT-5001" // 400 body, query or name
@@ -83,6 +85,8 @@ func (c Code) meaning() (status int, title string) {
 	case CodeIsPrimary, CodeElecting, CodeSilent, CodeNotCaughtUp, CodeLagging, CodeMayNotLead, CodeNoCandidate,
 		CodePaused, CodeNeverElected:
 		return http.StatusConflict, "Switchover refused"
+	case CodeTooFew, CodeNotLost:
+		return http.StatusConflict, "Change refused"
 	}
 	return c.requestMeaning()
 }

@@ -87,6 +87,10 @@ type Guard struct {
 	// that primary had when it connected.
 	Follows  registry.Epoch `json:"follows,omitempty"`
 	CaughtUp bool           `json:"caught_up,omitempty"`
+	// Silent is the registry's revision at which this server was seen to follow without acknowledging, 0: it may acknowledge.
+	Silent uint64 `json:"silent,omitempty"`
+	// Proved is the revision at which a commit was begun here that has been acknowledged since.
+	Proved uint64 `json:"proved,omitempty"`
 	// Diverged is the GTID set that this server has and its primary lacks.
 	Diverged string `json:"diverged,omitempty"`
 	// Doing is the action under way and Problem why the last one failed.

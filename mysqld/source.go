@@ -137,6 +137,38 @@ func (s *Server) MarkAlone(ctx context.Context, epoch uint64, instance, base str
 	return s.mark(ctx, mark{epoch, instance, base}, false)
 }
 
+// Prove has two commits on an open server acknowledged, one after the other, and returns when the second is: it began after
+// the call, and so everything that was committed before the call is on k replicas. ErrNotAcked says that the server does
+// not wait for k, or stopped waiting. revision is what it is proved for, for errors only.
+func (s *Server) Prove(ctx context.Context, k int, instance string, revision uint64) error {
+	look := func(ctx context.Context, c *session) (int, error) {
+		st, err := c.self(ctx)
+		if err == nil && (!st.SemiSync.SourceWaits || st.SemiSync.K < k || st.ReadOnly) {
+			err = fmt.Errorf("%w at revision %d: the server waits: %t, for %d, read-only: %t", ErrNotAcked, revision, st.SemiSync.SourceWaits, st.SemiSync.K, st.ReadOnly)
+		}
+		return st.unacked, err
+	}
+	var before int
+	err := s.on(ctx, s.side, "look at what commits wait for", func(ctx context.Context, c *session) (err error) {
+		before, err = look(ctx, c)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for range 2 { // the first may have been under way before the call
+		if err := s.Canary(ctx, instance); err != nil {
+			return err
+		}
+	}
+	return s.on(ctx, s.side, "see that it was acknowledged", func(ctx context.Context, c *session) error {
+		if _, err := look(ctx, c); err != nil {
+			return err
+		}
+		return c.proveAcked(ctx, before)
+	})
+}
+
 type mark struct {
 	epoch    uint64
 	instance string

@@ -28,6 +28,24 @@
 // holds all that this one holds; before that nobody follows the winner. Nothing new can come in by this way, and a winner
 // that is lost on it leaves the base settled.
 //
+// # Whose acknowledgements count, while that changes
+//
+// A commit is acknowledged by what the servers do, and a fence covers what the registry says. So at each instant every
+// commit that was ever acknowledged is on K of the registry's ackers: then every |A|-K+1 of them meet it. What makes
+// fences cover more is committed first, what makes them cover less is done and proved first; Database.Change holds where it
+// stands, and any leader goes on.
+//
+//	an acker is added      AddAcker is committed, then it acknowledges
+//	an acker retires       Leave is committed; it makes itself silent, by a receiver that was started so; that is
+//	                       committed; a commit that begins after that is acknowledged, by K others, and so everything that
+//	                       the silent one has acknowledged or may still have on its way is on K others; it is taken out
+//	K is raised            the server waits for more; a commit that begins after that is acknowledged; K is committed
+//	K is lowered           K is committed; the server waits for less
+//
+// Each step has a revision, which a guard promises on disk like the epoch: an agent that was restarted and sees an older
+// state neither acknowledges again nor waits for less. Who cannot be asked to be silent stays an acker, also of later
+// reigns of the same primary (Database.Armed), until it was fenced, or an operator says that it is gone for good.
+//
 // A winner that loses its epoch while its marker waits can neither close nor follow; so what a guard led is durable before the
 // marker, and such a process is ended. A marker that nobody else has makes a member diverge: it is written when enough ackers
 // are connected, and the next winner is who leaves the fewest members with transactions that it lacks.

@@ -22,6 +22,8 @@ type Server interface {
 	FenceReceiver(ctx context.Context, tag string) error
 	WaitApplied(ctx context.Context, base mysqld.GTIDSet) error
 	BecomeSource(ctx context.Context, k int) error
+	RequireAcks(ctx context.Context, k int) error
+	Prove(ctx context.Context, k int, instance string, revision uint64) error
 	Mark(ctx context.Context, epoch uint64, instance, base string) error
 	OpenWrites(ctx context.Context) error
 	CloseWrites(ctx context.Context) error
@@ -82,9 +84,12 @@ type done struct {
 	report   health.Guard
 	fencedBy string // server process
 	closedBy string
-	follows  string // server process for which report.Follows and report.CaughtUp hold
-	target   mysqld.GTIDSet
-	seen     mysqld.GTIDSet // the newest position of a process while it reigned
+	provedBy string
+	// silencedBy is the process whose receiver was last started without acknowledging.
+	silencedBy string
+	follows    string // server process for which report.Follows and report.CaughtUp hold
+	target     mysqld.GTIDSet
+	seen       mysqld.GTIDSet // the newest position of a process while it reigned
 }
 
 // NewGuard opens the promise file. promise.ErrLost means that it is damaged: nothing may be acknowledged by this server
@@ -128,6 +133,12 @@ func (g *Guard) Report() health.Guard {
 	}
 	if g.done.follows != o.Incarnation {
 		r.CaughtUp = false
+	}
+	if g.done.provedBy != o.Incarnation {
+		r.Proved = 0
+	}
+	if r.Silent = 0; g.silenced(o) {
+		r.Silent = g.done.record.Revision
 	}
 	if g.done.record.MarkedBy == o.Incarnation {
 		r.Marked = g.done.record.Marked
@@ -262,8 +273,21 @@ func (g *Guard) local() Local {
 	if g.done.record.MarkedBy == o.Incarnation && o.Good {
 		g.done.seen = o.Status.Executed
 	}
+	l.AsksFor = 0
+	if o.Status.SemiSync.SourceEnabled {
+		l.AsksFor = o.Status.SemiSync.K
+	}
+	if g.done.provedBy == o.Incarnation {
+		l.Proved = g.done.report.Proved
+	}
+	l.Silenced = g.silenced(o)
 	l.CaughtUp = g.done.report.CaughtUp && g.done.follows == o.Incarnation
 	return l
+}
+
+// silenced reports whether the server follows without acknowledging, and was made to by this guard. g.mu is held.
+func (g *Guard) silenced(o health.Observation) bool {
+	return o.Incarnation != "" && g.done.silencedBy == o.Incarnation && !o.Status.SemiSync.ReplicaEnabled
 }
 
 // note changes what is reported and tells whoever sends reports.

@@ -24,7 +24,7 @@ var ErrDiverged = errors.New("holds transactions that the primary lacks")
 func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error {
 	switch s.Verb {
 	case Promise:
-		return g.keep(func(r *promise.Record) { r.Promise = d.Epoch })
+		return g.keep(func(r *promise.Record) { r.Promise, r.Revision = d.Epoch, d.Revision })
 	case Fence:
 		return g.fence(ctx, d)
 	case Close:
@@ -45,6 +45,10 @@ func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error
 		return g.measure(ctx, s)
 	case Open:
 		return g.open(ctx, d)
+	case Ask:
+		return g.ask(ctx, s)
+	case Prove:
+		return g.prove(ctx, d, s)
 	}
 	return fmt.Errorf("no such step %q", s.Verb)
 }
@@ -265,9 +269,13 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	if err != nil {
 		return err
 	}
+	if lost, err := lostOwn(d, g.cfg.Instance, g.observer.Latest().Status); err != nil || !lost.IsEmpty() {
+		return errors.Join(err, g.lostOwn(lost))
+	}
 	if err := g.letCatchUp(ctx, d, src); err != nil {
 		return err
 	}
+	g.loud(s)
 	if err := g.server.Follow(ctx, src); err != nil {
 		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
 	}
@@ -319,9 +327,11 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 		return err
 	}
 	g.note(func(r *health.Guard) { r.Diverged = "" })
+	g.loud(s)
 	if err := g.server.Follow(ctx, src); err != nil {
 		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
 	}
+	g.silence(s, own.Incarnation)
 	// Read after the connection was made: what was acknowledged before it must still arrive.
 	target, err := g.server.SourcePosition(ctx, src)
 	if err != nil {
@@ -412,5 +422,9 @@ func (g *Guard) source(s Step) (mysqld.Source, error) {
 }
 
 func sourceAddress(r *mysqld.Replication) string {
-	return r.SourceHost + ":" + strconv.Itoa(int(r.SourcePort))
+	ip, err := netip.ParseAddr(r.SourceHost)
+	if err != nil { // somebody has set a name
+		return r.SourceHost + ":" + strconv.Itoa(int(r.SourcePort))
+	}
+	return netip.AddrPortFrom(ip, r.SourcePort).String()
 }

@@ -25,6 +25,8 @@ const (
 	Follow  Verb = "follow"  // follow the winner of this epoch
 	Rejoin  Verb = "rejoin"  // follow the primary, once nothing extra is proved
 	Measure Verb = "measure" // see whether everything from before the connection has arrived
+	Ask     Verb = "ask"     // wait for as many acknowledgements as the state says
+	Prove   Verb = "prove"   // have a commit that begins now acknowledged
 	Open    Verb = "open"    // let applications in
 )
 
@@ -33,6 +35,7 @@ type Step struct {
 	Verb   Verb
 	Source registry.Member // whom to follow, for Follow, Rejoin and Measure
 	Acks   SemiSync        // whether the replica acknowledges, for Follow and Rejoin
+	K      int             // how many acknowledgements, for Ask and Prove
 	Why    string
 }
 
@@ -58,6 +61,12 @@ type Local struct {
 	// Fenced and Closed are the highest epochs for which this guard has fenced or closed this very server process.
 	Fenced registry.Epoch
 	Closed registry.Epoch
+	// AsksFor is how many acknowledgements commits here wait for.
+	AsksFor int
+	// Silenced says that this guard has made the server follow without acknowledging.
+	Silenced bool
+	// Proved is the highest revision at which a commit was begun here that has been acknowledged.
+	Proved uint64
 	// CaughtUp says that the server holds everything its source had when it connected.
 	CaughtUp bool
 }
@@ -73,8 +82,12 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 	case l.Record.Promise > d.Epoch:
 		// G3: the registry seen here is older than what this guard has accepted already.
 		return wait("promised epoch %d, the registry seen here is at %d", l.Record.Promise, d.Epoch)
+	case l.Record.Revision > d.Revision:
+		return wait("promised revision %d, the registry seen here is at %d", l.Record.Revision, d.Revision)
 	case l.Record.Promise < d.Epoch:
 		return Step{Verb: Promise, Why: fmt.Sprintf("epoch %d has begun: %s", d.Epoch, d.Cause)}
+	case l.Record.Revision < d.Revision:
+		return Step{Verb: Promise, Why: fmt.Sprintf("the ackers are %v, k %d, at revision %d", d.Ackers, d.K, d.Revision)}
 	case l.Process.Gone():
 		return wait("the server process is %s", l.Process)
 	case g.reigned():
@@ -133,6 +146,9 @@ func (g local) fencing() Step {
 	switch {
 	case !g.ReadOnly:
 		return Step{Verb: Shut, Why: "nobody reigns, but this server takes writes"}
+	case g.me == g.d.Former && g.Receiving:
+		// It has followed a winner that was lost since: what it holds must not grow, and nobody may count on its word.
+		return Step{Verb: Fence, Why: "the former primary follows somebody"}
 	case g.me == g.d.Former && g.Closed == g.d.Epoch:
 		return wait("closed")
 	case g.me == g.d.Former:
@@ -164,7 +180,8 @@ func (g local) promoting() Step {
 
 func (g local) serving() Step {
 	primary, _ := g.d.Member(g.d.Primary)
-	acks := SemiSync(g.d.IsAcker(g.me))
+	own, _ := g.d.Member(g.me)
+	acks := SemiSync(g.d.IsAcker(g.me) && own.Leaving.Zero())
 	switch {
 	case g.me == g.d.Primary && !g.marked() && !g.ReadOnly:
 		return Step{Verb: Shut, Why: "another process than the one that was established takes writes"}
@@ -173,15 +190,31 @@ func (g local) serving() Step {
 	case g.me == g.d.Primary && g.ReadOnly:
 		return Step{Verb: Open, Why: "established"}
 	case g.me == g.d.Primary:
-		return wait("open")
+		return g.reigning()
 	case !g.ReadOnly:
 		return Step{Verb: Shut, Why: "a replica takes writes"}
-	case g.Record.Follows != g.d.Epoch || !g.follows(primary, acks):
+	case g.Record.Follows != g.d.Epoch || !g.follows(primary, acks) || !own.Leaving.Zero() && !g.Silenced:
 		return Step{Verb: Rejoin, Source: primary, Acks: acks, Why: fmt.Sprintf("%s reigns in epoch %d", primary.ID, g.d.Epoch)}
 	case !g.CaughtUp:
 		return Step{Verb: Measure, Source: primary, Why: "following, but may lack what was acknowledged before"}
 	}
 	return wait("following %s", primary.ID)
+}
+
+// reigning keeps how many acknowledgements the open primary waits for: what a change wants more is waited for before it
+// counts, and what counts less is waited for after.
+func (g local) reigning() Step {
+	k := g.d.K
+	if g.d.Change != nil {
+		k = max(k, g.d.Change.K)
+	}
+	switch {
+	case g.AsksFor != k:
+		return Step{Verb: Ask, K: k, Why: fmt.Sprintf("commits wait for %d acknowledgements, want %d", g.AsksFor, k)}
+	case g.d.Change.Proving() && g.Proved < g.d.Revision:
+		return Step{Verb: Prove, K: k, Why: fmt.Sprintf("the ackers change, revision %d", g.d.Revision)}
+	}
+	return wait("open")
 }
 
 // marked reports whether the marker of this epoch was acknowledged to this very process.

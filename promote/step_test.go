@@ -11,13 +11,28 @@ import (
 
 // on is a well server of member id whose guard has promised the epoch of d and done nothing yet.
 func on(d *registry.Database, id registry.InstanceID) Local {
-	return Local{Record: promise.Record{File: "file-" + string(id), Promise: d.Epoch}, Process: health.ProcessRunning, Incarnation: "p1", Answers: true, ReadOnly: true}
+	return Local{Record: promise.Record{File: "file-" + string(id), Promise: d.Epoch, Revision: d.Revision}, Process: health.ProcessRunning, Incarnation: "p1", Answers: true, ReadOnly: true}
+}
+
+// leaving is a reign at revision 7 in which db3 is to leave.
+func leaving() *registry.Database {
+	return group(3).with(func(d *registry.Database) {
+		d.Revision = 7
+		d.Members[2].Leaving = registry.Cause{Code: registry.MemberLeaving}
+	}).d
+}
+
+// changing is leaving with a change under way.
+func changing(c registry.Change) *registry.Database {
+	d := leaving()
+	d.Change = &c
+	return d
 }
 
 // reigning is the server of db1 in the epoch that it was established in.
 func reigning(d *registry.Database) Local {
 	l := on(d, "db1")
-	l.Record.Led, l.Record.LedBy, l.Record.Marked, l.Record.MarkedBy, l.ReadOnly = d.Epoch, "p1", d.Epoch, "p1", false
+	l.Record.Led, l.Record.LedBy, l.Record.Marked, l.Record.MarkedBy, l.ReadOnly, l.AsksFor = d.Epoch, "p1", d.Epoch, "p1", false, d.K
 	return l
 }
 
@@ -114,6 +129,9 @@ func TestAFormerPrimaryIsEndedOrAttested(t *testing.T) {
 		{"it was restarted", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation, l.ReadOnly = "p2", true }), "attest"},
 		{"it was restarted and takes writes", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation = "p2" }), "shut"},
 		{"it attested", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation, l.ReadOnly, l.Closed = "p2", true, 2 }), "wait"},
+		{"it follows a winner that was lost: it stops before it says where it stands", fencing, "db1", but(over(fencing), func(l *Local) {
+			l.Incarnation, l.ReadOnly, l.Receiving, l.Source = "p2", true, true, db2at
+		}), "fence"},
 		{"it hands over", closing, "db1", over(closing), "close"},
 		{"it handed over", closing, "db1", closed, "wait"},
 		{"its agent was restarted before it was asked for its position", closing, "db1", but(closed, func(l *Local) { l.Closed = 0 }), "close"},
@@ -174,6 +192,26 @@ func TestAReignIsKept(t *testing.T) {
 		{"a replica that is no acker follows silently", group(3).with(func(d *registry.Database) { d.Ackers = d.Ackers[:1] }).d, "db3", on(d, "db3"), "rejoin db1 silent"},
 		{"an acker from now on", d, "db3", following(d, "db3", db1at, Silent), "rejoin db1 acks"},
 		{"following, but not measured", d, "db2", but(following(d, "db2", db1at, Acknowledges), func(l *Local) { l.CaughtUp = false }), "measure"},
+	})
+}
+
+func TestAGuardTakesItsPartInAChangeOfAckers(t *testing.T) {
+	retire, prove := registry.Change{Retire: "db3"}, registry.Change{Retire: "db3", Silent: true}
+	runNext(t, []next{
+		{"a revision is promised before anything is done in it", leaving(), "db3", but(following(leaving(), "db3", db1at, Acknowledges), func(l *Local) { l.Record.Revision = 6 }), "promise"},
+		{"a state from before the change is waited out", leaving(), "db3", but(following(leaving(), "db3", db1at, Acknowledges), func(l *Local) { l.Record.Revision = 8 }), "wait"},
+		{"who leaves follows silently", leaving(), "db3", following(leaving(), "db3", db1at, Acknowledges), "rejoin db1 silent"},
+		{"also when it was silent in the settings only", leaving(), "db3", following(leaving(), "db3", db1at, Silent), "rejoin db1 silent"},
+		{"who leaves is silent", leaving(), "db3", but(following(leaving(), "db3", db1at, Silent), func(l *Local) { l.Silenced = true }), "wait"},
+		{"others go on", leaving(), "db2", following(leaving(), "db2", db1at, Acknowledges), "wait"},
+		{"nothing to prove before the other is silent", changing(retire), "db1", reigning(changing(retire)), "wait"},
+		{"the primary proves", changing(prove), "db1", reigning(changing(prove)), "prove"},
+		{"again for each revision", changing(prove), "db1", but(reigning(changing(prove)), func(l *Local) { l.Proved = 6 }), "prove"},
+		{"it is proved", changing(prove), "db1", but(reigning(changing(prove)), func(l *Local) { l.Proved = 7 }), "wait"},
+		{"more is waited for before it counts", changing(registry.Change{K: 2}), "db1", reigning(changing(registry.Change{K: 2})), "ask"},
+		{"and then proved", changing(registry.Change{K: 2}), "db1", but(reigning(changing(registry.Change{K: 2})), func(l *Local) { l.AsksFor = 2 }), "prove"},
+		{"less is waited for after it counts", group(4).d, "db1", but(reigning(group(4).d), func(l *Local) { l.AsksFor = 2 }), "ask"},
+		{"somebody turned the waiting off", group(4).d, "db1", but(reigning(group(4).d), func(l *Local) { l.AsksFor = 0 }), "ask"},
 	})
 }
 

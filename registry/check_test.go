@@ -20,7 +20,7 @@ func TestAnyOrderOfCommandsKeepsTheInvariants(t *testing.T) {
 		walk(t, func(before, after *registry.State, c registry.Command, err error) {
 			for _, d := range after.Databases() {
 				if pasts[d.Name] == nil {
-					pasts[d.Name] = &past{passed: map[registry.InstanceID]bool{}}
+					pasts[d.Name] = &past{passed: map[registry.InstanceID]bool{}, armed: map[registry.Armed]bool{}}
 				}
 				was, _ := before.Database(d.Name)
 				pasts[d.Name].step(t, was, d, c, err)
@@ -36,6 +36,7 @@ type past struct {
 	established bool                         // there has been a primary
 	elected     registry.Proof               // of the Elect of this epoch
 	proved      bool                         // an Elect of this interregnum proved a base
+	armed       map[registry.Armed]bool      // who may acknowledge for whom
 	passed      map[registry.InstanceID]bool // who was lost while it caught up, in this interregnum
 }
 
@@ -63,13 +64,31 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 			t.Fatalf("an Elect was accepted: %s", lack)
 		}
 		p.elected = c.Proof
+		for _, e := range c.Evidence {
+			if was.Phase == registry.Fencing {
+				p.disarm(e.Instance)
+			}
+		}
+		for _, a := range c.Ackers {
+			p.armed[registry.Armed{Instance: a, Source: c.Winner}] = true
+		}
+	case *registry.AddAcker:
+		p.armed[registry.Armed{Instance: c.Instance, Source: was.Primary}] = true
+	case *registry.RemoveMember:
+		p.disarm(c.Instance)
+	case *registry.AdvanceChange:
+		if was.Change.Silent {
+			p.disarm(was.Change.Retire)
+		}
 	case *registry.Establish:
-		*p = past{established: true, passed: map[registry.InstanceID]bool{}}
+		p.disarm(was.Primary)
+		*p = past{established: true, passed: map[registry.InstanceID]bool{}, armed: p.armed}
 		winner, _ := is.Member(was.Primary)
 		if is.Reign != (registry.Reign{Base: was.Base, Source: winner.SourceKey()}) || is.Primary != was.Primary {
 			t.Fatalf("reign %+v of %s, elected was %s at %s", is.Reign, is.Primary, was.Primary, was.Base)
 		}
 	}
+	p.checkAckers(t, was, is, c)
 	switch grown := is.Epoch - was.Epoch; {
 	case revoked && grown != 1, !revoked && grown != 0:
 		t.Fatalf("%T moved the epoch from %d to %d", c, was.Epoch, is.Epoch)
@@ -85,6 +104,31 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 	}
 	if is.Interregnum() && was.Interregnum() && (is.Former != was.Former || is.K != was.K || !slices.Equal(is.Ackers, was.Ackers)) {
 		t.Fatalf("%T changed whom a fence must cover while nobody reigns", c)
+	}
+}
+
+func (p *past) disarm(id registry.InstanceID) {
+	for a := range p.armed {
+		if a.Instance == id {
+			delete(p.armed, a)
+		}
+	}
+}
+
+// checkAckers holds that no one who may acknowledge for the primary is missing among its ackers, and that a guard can tell
+// any state before a change from one after it.
+func (p *past) checkAckers(t *rapid.T, was, is *registry.Database, c registry.Command) {
+	for a := range p.armed {
+		if _, member := is.Member(a.Instance); is.Phase == registry.Serving && a.Source == is.Primary && member && !is.IsAcker(a.Instance) {
+			t.Fatalf("%T: %s may acknowledge for %s and is not among its ackers %v", c, a.Instance, a.Source, is.Ackers)
+		}
+	}
+	if len(is.Armed) != len(p.armed) || slices.ContainsFunc(is.Armed, func(a registry.Armed) bool { return !p.armed[a] }) {
+		t.Fatalf("%T: armed %v, want %v", c, is.Armed, p.armed)
+	}
+	changed := was.K != is.K || !slices.Equal(was.Ackers, is.Ackers) || fmt.Sprint(was.Change) != fmt.Sprint(is.Change)
+	if _, established := c.(*registry.Establish); is.Revision < was.Revision || changed && !established && is.Revision == was.Revision {
+		t.Fatalf("%T changed the ackers from %v, %d to %v, %d and the revision from %d to %d", c, was.Ackers, was.K, is.Ackers, is.K, was.Revision, is.Revision)
 	}
 }
 
@@ -175,6 +219,14 @@ func checkDatabase(t *rapid.T, d *registry.Database) {
 	}
 	_, reigns := d.Member(d.Primary)
 	bad := ""
+	if x := d.Change; x != nil {
+		m, _ := d.Member(x.Retire)
+		raise := x.Retire == "" && !x.Silent && x.K > d.K && x.K <= len(d.Ackers)
+		retire := x.K == 0 && d.IsAcker(x.Retire) && !m.Leaving.Zero()
+		if d.Phase != registry.Serving || raise == retire {
+			bad = "a change that is none"
+		}
+	}
 	if d.CatchUp != nil && d.Phase != registry.Promoting {
 		bad = "a detour of nobody"
 	}

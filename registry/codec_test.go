@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,11 @@ func everyKind() map[string]registry.Command {
 		"elect-catch-up":     after(elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), "db3", "u:1-9"),
 		"establish":          establish(2),
 		"add-acker":          &registry.AddAcker{Database: "orders", Epoch: 2, Instance: "db1", Cause: why("AckerAdded"), AtMillis: 2600},
+		"leave":              &registry.Leave{Database: "orders", Instance: "db3", Cause: why(registry.MemberLeaving), AtMillis: 2800},
+		"change-ackers":      &registry.ChangeAckers{Database: "orders", Epoch: 2, Retire: "db3", Cause: why("AckerRetires"), AtMillis: 2900},
+		"change-k":           &registry.ChangeAckers{Database: "orders", Epoch: 2, K: 2, Cause: why("AcksChange"), AtMillis: 2900},
+		"advance-change":     &registry.AdvanceChange{Database: "orders", Epoch: 2, Revision: 7, Cause: why("AckerSilent"), AtMillis: 3000},
+		"remove-silent":      &registry.RemoveMember{Database: "orders", Instance: "db3", Revision: 9},
 		"refuse":             &registry.Refuse{Database: "orders", Epoch: 2, Cause: refuse, AtMillis: 2700},
 	}
 }
@@ -61,7 +67,8 @@ func rich(t testing.TB) *registry.State {
 func later(t testing.TB) *registry.State {
 	t.Helper()
 	c := after(elect(2, "db2", "db1 db3", registry.ProofClosed, "db1 db2 db3"), "db3", "u:1-9")
-	return with(t, serving(t), revoke(2, "db2"), c, revoke(3, ""), after(elect(3, "db2", "db3", registry.ProofSettled, "db2 db3"), "db3", "u:1-9"))
+	return with(t, serving(t), putMember("db4"), leave("db4", registry.MemberLost), &registry.RemoveMember{Database: "orders", Instance: "db4"},
+		revoke(2, "db2"), c, revoke(3, ""), after(elect(3, "db2", "db3", registry.ProofSettled, "db2 db3"), "db3", "u:1-9"))
 }
 
 // golden compares got with a file in testdata, and writes the file with -update.
@@ -125,7 +132,7 @@ func TestEveryKindHasGoldenBytes(t *testing.T) {
 }
 
 func TestAStateKeepsItsBytes(t *testing.T) {
-	for name, s := range map[string]*registry.State{"state": rich(t), "state-later": later(t), "state-empty": registry.New("test")} {
+	for name, s := range map[string]*registry.State{"state": rich(t), "state-later": later(t), "state-changing": changing(t), "state-empty": registry.New("test")} {
 		b, err := codec.EncodeState(s)
 		if err != nil {
 			t.Fatal(err)
@@ -141,6 +148,28 @@ func TestAStateKeepsItsBytes(t *testing.T) {
 		if diff := cmp.Diff(s.Databases(), back.Databases()); diff != "" {
 			t.Errorf("%s: databases differ (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+// changing is a reign whose ackers change.
+func changing(t testing.TB) *registry.State {
+	t.Helper()
+	return with(t, serving(t), leave("db3", registry.MemberLeaving), retire("db3"), advance(3))
+}
+
+// Version 1 knew no arms: a reign that it holds is armed when it is read, so that no fence overlooks an acker.
+func TestAStateOfVersionOneIsReadAndArmed(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("testdata", "state-v1.golden"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := codec.DecodeState(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []registry.Armed{{Instance: "db1", Source: "db3"}, {Instance: "db2", Source: "db1"}, {Instance: "db3", Source: "db1"}}
+	if got := orders(t, s).Armed; !slices.Equal(got, want) {
+		t.Errorf("armed %v, want %v", got, want)
 	}
 }
 
@@ -170,7 +199,8 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 	}
 	for name, b := range map[string]string{
 		"no bytes":                 "",
-		"a later version":          "\x02" + `{"cluster":"test"}`,
+		"a later version":          "\x03" + `{"cluster":"test"}`,
+		"version 0":                "\x00" + `{"cluster":"test"}`,
 		"an unknown field":         "\x01" + `{"cluster":"test","colour":"red"}`,
 		"an unknown field inside":  "\x01" + `{"databases":[{"name":"orders","colour":"red"}]}`,
 		"null":                     "\x01null",

@@ -27,6 +27,13 @@ type Database struct {
 	// Ackers (sorted) and K belong to the last established reign: a fence must cover |Ackers|-K+1 of them.
 	Ackers []InstanceID `json:"ackers,omitempty"`
 	K      int          `json:"k,omitempty"`
+	// Revision grows with every step of a change of Ackers or K, and with every Revoke. A guard promises it together with
+	// the epoch: one that has seen a change never acts on the state before it (G3).
+	Revision uint64 `json:"revision,omitempty"`
+	// Change is the ordered change of Ackers or K that is under way, in serving.
+	Change *Change `json:"change,omitempty"`
+	// Armed (sorted) is who may be acknowledging for whom.
+	Armed []Armed `json:"armed,omitempty"`
 	// NextAckers and NextK are chosen by Elect and take effect with Establish.
 	NextAckers []InstanceID `json:"next_ackers,omitempty"`
 	NextK      int          `json:"next_k,omitempty"`
@@ -47,6 +54,7 @@ type Database struct {
 	Reign      Reign      `json:"reign,omitzero"`
 	Durability Durability `json:"durability"`
 	Members    []Member   `json:"members,omitempty"` // sorted by ID
+	Removed    []Removed  `json:"removed,omitempty"` // who left and may not come back by itself
 	// Refusal is why baton does nothing although something is wrong, and how to unblock it (G10).
 	Refusal Cause   `json:"refusal,omitzero"`
 	History []Event `json:"history,omitempty"`
@@ -101,7 +109,11 @@ func (d *Database) clone() *Database {
 	c.NextAckers = slices.Clone(d.NextAckers)
 	c.Members = slices.Clone(d.Members)
 	c.History = slices.Clone(d.History)
-	c.Passed = slices.Clone(d.Passed)
+	c.Passed, c.Armed, c.Removed = slices.Clone(d.Passed), slices.Clone(d.Armed), slices.Clone(d.Removed)
+	if d.Change != nil {
+		x := *d.Change
+		c.Change = &x
+	}
 	if d.Settled != nil {
 		s := *d.Settled
 		c.Settled = &s

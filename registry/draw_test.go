@@ -62,7 +62,7 @@ func drawCommand(t *rapid.T, s *registry.State) registry.Command {
 		case registry.Forming:
 			return reign(0)
 		case registry.Serving:
-			return reign(map[bool]int{true: 0, false: 4}[first])
+			return reign([]int{0, 4, 6, 7, 8, 8, 0, 7}[dice(t, 3, "serving")])
 		case registry.Closing:
 			return reign(map[bool]int{true: 1, false: 3}[first])
 		case registry.Fencing:
@@ -72,10 +72,10 @@ func drawCommand(t *rapid.T, s *registry.State) registry.Command {
 		}
 	}
 	switch n := dice(t, 4, "command"); {
-	case n < 6:
+	case n < 9:
 		return reign(n)
-	case n < 10:
-		return drawMember(t, d.Name, n-6)
+	case n < 13:
+		return drawMember(t, d.Name, n-9)
 	}
 	return drawCatalog(t)
 }
@@ -103,7 +103,29 @@ func drawReign(t *rapid.T, d *registry.Database, k int) registry.Command {
 	case 4:
 		return &registry.AddAcker{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Instance: drawInstance(t), Cause: cause, AtMillis: at}
 	}
+	if k > 5 {
+		return drawChange(t, d, k, cause)
+	}
 	return &registry.Refuse{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Cause: cause, AtMillis: at}
+}
+
+// drawChange draws the k-th command of ackers.go.
+func drawChange(t *rapid.T, d *registry.Database, k int, cause registry.Cause) registry.Command {
+	switch k {
+	case 6:
+		c := &registry.Leave{Database: d.Name, Instance: drawInstance(t)}
+		c.Cause.Code = rapid.SampledFrom([]string{"", registry.MemberLeaving, registry.MemberLeaving, registry.MemberLost, "PrimaryGone"}).Draw(t, "leaving")
+		return c
+	case 7:
+		c := &registry.ChangeAckers{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Cause: cause}
+		if dice(t, 1, "retire") == 1 {
+			c.Retire = drawInstance(t)
+		} else {
+			c.K = dice(t, 2, "new k")
+		}
+		return c
+	}
+	return &registry.AdvanceChange{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Revision: uint64(drawEpoch(t, registry.Epoch(d.Revision))), Cause: cause}
 }
 
 // drawMember draws the k-th command of member.go.
@@ -111,7 +133,7 @@ func drawMember(t *rapid.T, db registry.DatabaseName, k int) registry.Command {
 	id := drawInstance(t)
 	switch k {
 	case 0:
-		return &registry.RemoveMember{Database: db, Instance: id}
+		return &registry.RemoveMember{Database: db, Instance: id, Revision: uint64(dice(t, 3, "silent at"))}
 	case 1:
 		m := member(id)
 		m.ServerUUID = rapid.SampledFrom([]string{m.ServerUUID, m.ServerUUID, "uuid-1", ""}).Draw(t, "uuid")

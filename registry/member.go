@@ -53,12 +53,17 @@ func (c *PutMember) Apply(s *State) (*State, error) {
 		return nil, fmt.Errorf("put member %s of %s: %w: %w", c.Member.ID, c.Database, err, ErrInvalid)
 	}
 	m := c.Member
+	m.Leaving = Cause{}
+	if i := slices.IndexFunc(d.Removed, func(r Removed) bool { return r.Instance == m.ID }); i >= 0 {
+		return nil, fmt.Errorf("put member %s of %s: it was removed (%s). Way out: baton db remove-member %s %s --undo lets it in again: %w",
+			m.ID, d.Name, d.Removed[i].Cause, d.Name, m.ID, ErrInvalid)
+	}
 	if _, known := d.Member(m.ID); !known && d.reigned() && m.OutOf.Zero() {
 		m = m.unproven("it has just joined and is not yet seen to follow the primary")
 	}
 	for _, other := range d.Members {
 		if other.ID == m.ID {
-			m.OutOf = other.OutOf
+			m.OutOf, m.Leaving = other.OutOf, other.Leaving
 			continue
 		}
 		if err := m.conflicts(other); err != nil {
@@ -122,10 +127,11 @@ func (m Member) addrPort() netip.AddrPort {
 	return ap
 }
 
-// RemoveMember forgets a database server that is neither primary nor acker.
+// RemoveMember forgets a database server that is neither primary nor acker, and that can acknowledge for nobody or is lost.
 type RemoveMember struct {
 	Database DatabaseName `json:"database"`
 	Instance InstanceID   `json:"instance"`
+	Revision uint64       `json:"revision,omitempty"` // at which it was reported to acknowledge for nobody; 0: it was not
 }
 
 // Urgent is true: its names go at once.
@@ -137,12 +143,21 @@ func (c *RemoveMember) Apply(s *State) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := d.Member(c.Instance); !ok {
+	m, ok := d.Member(c.Instance)
+	if !ok {
 		return nil, fmt.Errorf("remove member %s of %s: %w", c.Instance, c.Database, ErrUnknown)
 	}
 	if d.Interregnum() || d.Primary == c.Instance || d.IsAcker(c.Instance) {
 		return nil, fmt.Errorf("remove member %s of %s: it reigns, acknowledges or an election is under way: %w", c.Instance, c.Database, ErrInvalid)
 	}
+	silent := c.Revision > 0 && c.Revision == d.Revision
+	if d.IsArmed(m.ID) && m.Leaving.Code != MemberLost && !silent {
+		return nil, fmt.Errorf("remove member %s of %s: it may still be acknowledging for a server that reigned: %w", m.ID, d.Name, ErrInvalid)
+	}
+	if !m.Leaving.Zero() {
+		d.Removed = append(d.Removed, Removed{m.ID, m.Leaving})
+	}
+	d.disarm(m.ID)
 	d.Members = slices.DeleteFunc(d.Members, func(m Member) bool { return m.ID == c.Instance })
 	return s.withDatabase(d), nil
 }

@@ -50,7 +50,8 @@ func (c *Revoke) Apply(s *State) (*State, error) {
 			d.Passed = slices.Insert(d.Passed, i, was.Primary)
 		}
 	}
-	d.Proof, d.CatchUp = "", nil
+	d.Proof, d.CatchUp, d.Change = "", nil, nil
+	d.Revision++
 	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: d.Former, Cause: c.Cause})
 	return s.withDatabase(d), nil
 }
@@ -65,7 +66,7 @@ func (c *Revoke) check(d *Database) error {
 	if d.Phase != Serving {
 		return fmt.Errorf("a planned hand-over needs a serving primary, phase is %s: %w", d.Phase, ErrInvalid)
 	}
-	if _, ok := d.Member(c.To); !ok || c.To == d.Primary {
+	if m, ok := d.Member(c.To); !ok || c.To == d.Primary || !m.Leaving.Zero() {
 		return fmt.Errorf("hand-over to %q: not a replica of this database: %w", c.To, ErrInvalid)
 	}
 	return nil
@@ -151,6 +152,14 @@ func (c *Elect) Apply(s *State) (*State, error) {
 		}
 		u := *c.CatchUp
 		d.CatchUp = &u
+	}
+	if d.Phase == Fencing {
+		for _, e := range c.Evidence { // fenced or closed: it hears nobody any more
+			d.disarm(e.Instance)
+		}
+	}
+	for _, a := range c.Ackers {
+		d.arm(a, c.Winner)
 	}
 	d.Phase, d.Primary, d.Base, d.Proof = Promoting, c.Winner, c.Base, c.Proof
 	d.NextAckers, d.NextK = slices.Clone(c.Ackers), c.K
@@ -251,7 +260,8 @@ type Establish struct {
 // Urgent is true: the name is published by it.
 func (*Establish) Urgent() bool { return true }
 
-// Apply returns ErrStale unless the database is promoting in this epoch. It takes the former primary out of rotation.
+// Apply returns ErrStale unless the database is promoting in this epoch. It takes the former primary out of rotation. Who may
+// still be acknowledging for the winner from an earlier reign is an acker of this one: no fence may overlook it.
 func (c *Establish) Apply(s *State) (*State, error) {
 	d, err := s.reignIn(c.Database, c.Epoch, "establish", Promoting)
 	if err != nil {
@@ -262,7 +272,8 @@ func (c *Establish) Apply(s *State) (*State, error) {
 		d.setMember(former.unproven(fmt.Sprintf("it was primary until epoch %d and is not yet seen to follow %s", d.Epoch, winner.ID)))
 	}
 	d.Phase, d.Former, d.To, d.Proof, d.CatchUp, d.Passed = Serving, "", "", "", nil, nil
-	d.Ackers, d.K, d.NextAckers, d.NextK = d.NextAckers, d.NextK, nil, 0
+	d.disarm(winner.ID)
+	d.Ackers, d.K, d.NextAckers, d.NextK = d.withArmed(winner.ID, d.NextAckers), d.NextK, nil, 0
 	d.Settled, d.Refusal = nil, Cause{}
 	d.Reign = Reign{Base: d.Base, Source: winner.SourceKey()}
 	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: d.Primary, Cause: c.Cause})
@@ -289,11 +300,13 @@ func (c *AddAcker) Apply(s *State) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := d.Member(c.Instance); !ok || c.Instance == d.Primary || d.IsAcker(c.Instance) {
-		return nil, fmt.Errorf("add acker %s to %s: the primary, an acker already, or no member: %w", c.Instance, d.Name, ErrInvalid)
+	if m, ok := d.Member(c.Instance); !ok || c.Instance == d.Primary || d.IsAcker(c.Instance) || !m.Leaving.Zero() {
+		return nil, fmt.Errorf("add acker %s to %s: the primary, an acker already, leaving, or no member: %w", c.Instance, d.Name, ErrInvalid)
 	}
 	d.Ackers = append(d.Ackers, c.Instance)
 	slices.Sort(d.Ackers)
+	d.arm(c.Instance, d.Primary)
+	d.Revision++
 	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: c.Instance, Cause: c.Cause})
 	return s.withDatabase(d), nil
 }

@@ -142,6 +142,75 @@ func TestAWinnerThatIsLostWhileItCatchesUpIsRememberedUntilSomebodyReigns(t *tes
 	}
 }
 
+// It may be cut off from everybody but the primary, which it goes on acknowledging for: a fence that did not cover it would
+// miss what it alone was sent.
+func TestAnAckerThatNobodyHeardStaysAnAckerOfTheSamePrimary(t *testing.T) {
+	back := elect(2, "db1", "db2", registry.ProofClosed, "db1 db2")
+	s := with(t, serving(t), revoke(2, ""), back, establish(2))
+	if d := orders(t, s); !slices.Equal(d.Ackers, []registry.InstanceID{"db2", "db3"}) || d.Need() != 2 {
+		t.Errorf("ackers %v, need %d: db3 was not heard and may acknowledge for db1", d.Ackers, d.Need())
+	}
+	heard := elect(2, "db1", "db2", registry.ProofClosed, "db1 db2 db3")
+	s = with(t, serving(t), revoke(2, ""), heard, establish(2))
+	if d := orders(t, s); !slices.Equal(d.Ackers, []registry.InstanceID{"db2"}) {
+		t.Errorf("ackers %v: db3 was fenced and was not elected", d.Ackers)
+	}
+	another := elect(2, "db2", "db1", registry.ProofClosed, "db1 db2")
+	s = with(t, serving(t), revoke(2, ""), another, establish(2))
+	if d := orders(t, s); !slices.Equal(d.Ackers, []registry.InstanceID{"db1"}) {
+		t.Errorf("ackers %v: db3 has never acknowledged for db2", d.Ackers)
+	}
+	s = with(t, s, revoke(3, "db1"), &registry.Elect{Database: "orders", Epoch: 3, Winner: "db1", Base: "u:1-9", Ackers: []registry.InstanceID{"db2"}, K: 1,
+		Proof: registry.ProofClosed, Evidence: []registry.Evidence{{Instance: "db2", Position: "u:1-9"}}, Cause: why("Elected")}, establish(3))
+	if d := orders(t, s); !slices.Equal(d.Ackers, []registry.InstanceID{"db2", "db3"}) {
+		t.Errorf("ackers %v: db1 reigns again, and db3 was not heard since it acknowledged for it", d.Ackers)
+	}
+}
+
+func TestAMemberLeavesInOrderAndStaysAway(t *testing.T) {
+	s := with(t, serving(t), leave("db3", registry.MemberLeaving))
+	refused := func(what string, c registry.Command) {
+		t.Helper()
+		if _, err := c.Apply(s); err == nil {
+			t.Errorf("%s: accepted", what)
+		}
+	}
+	refused("the second of two ackers leaves", leave("db2", registry.MemberLeaving))
+	refused("the primary leaves", leave("db1", registry.MemberLeaving))
+	refused("an acker is forgotten", &registry.RemoveMember{Database: "orders", Instance: "db3"})
+	refused("who stays is retired", retire("db2"))
+	s = with(t, s, retire("db3"))
+	refused("two changes at once", change(2))
+	refused("a step for another revision", advance(orders(t, s).Revision-1))
+	s = with(t, s, advance(orders(t, s).Revision))
+	if d := orders(t, s); !d.IsAcker("db3") || !d.Change.Silent {
+		t.Fatalf("change %+v, ackers %v: it counts until everything is proved", d.Change, d.Ackers)
+	}
+	s = with(t, s, advance(orders(t, s).Revision))
+	if d := orders(t, s); d.IsAcker("db3") || d.Change != nil || d.Need() != 1 {
+		t.Fatalf("change %+v, ackers %v", d.Change, d.Ackers)
+	}
+	refused("who leaves is let in again", &registry.AddAcker{Database: "orders", Epoch: 1, Instance: "db3"})
+	s = with(t, s, &registry.RemoveMember{Database: "orders", Instance: "db3"})
+	refused("its agent registers it again", putMember("db3"))
+	s = with(t, s, stay("db3"), putMember("db3"))
+	if m, _ := orders(t, s).Member("db3"); !m.Leaving.Zero() {
+		t.Errorf("it came back and leaves: %v", m.Leaving)
+	}
+}
+
+func TestLeavingIsTakenBackAtAnyStep(t *testing.T) {
+	steps := []registry.Command{leave("db3", registry.MemberLeaving), retire("db3"), advance(3)}
+	for n := 1; n <= len(steps); n++ {
+		s := with(t, serving(t), steps[:n]...)
+		before := orders(t, s).Revision
+		d := orders(t, with(t, s, stay("db3")))
+		if m, _ := d.Member("db3"); !m.Leaving.Zero() || d.Change != nil || !d.IsAcker("db3") || d.Revision <= before {
+			t.Errorf("after %d steps: leaving %v, change %v, ackers %v, revision %d after %d", n, m.Leaving, d.Change, d.Ackers, d.Revision, before)
+		}
+	}
+}
+
 func TestHistoryCarriesTheIndexOfItsCommand(t *testing.T) {
 	s := forming(t)
 	for i, c := range []registry.Command{revoke(1, ""), elect(1, "db1", "db2 db3", registry.ProofFormed, "db1 db2 db3"), establish(1)} {

@@ -57,6 +57,27 @@ func after(c *registry.Elect, from registry.InstanceID, until string) *registry.
 	return c
 }
 
+func leave(id registry.InstanceID, code string) *registry.Leave {
+	return &registry.Leave{Database: "orders", Instance: id, Cause: why(code), AtMillis: 2800}
+}
+
+func stay(id registry.InstanceID) *registry.Leave {
+	return &registry.Leave{Database: "orders", Instance: id, AtMillis: 2810}
+}
+
+// retire and change begin a change in epoch 1, advance takes it a step further.
+func retire(id registry.InstanceID) *registry.ChangeAckers {
+	return &registry.ChangeAckers{Database: "orders", Epoch: 1, Retire: id, Cause: why("AckerRetires"), AtMillis: 2900}
+}
+
+func change(k int) *registry.ChangeAckers {
+	return &registry.ChangeAckers{Database: "orders", Epoch: 1, K: k, Cause: why("AcksChange"), AtMillis: 2900}
+}
+
+func advance(revision uint64) *registry.AdvanceChange {
+	return &registry.AdvanceChange{Database: "orders", Epoch: 1, Revision: revision, Cause: why("AckerSilent"), AtMillis: 3000}
+}
+
 // with applies commands, each of which must be accepted.
 func with(t testing.TB, s *registry.State, commands ...registry.Command) *registry.State {
 	t.Helper()

@@ -76,6 +76,8 @@ func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *a
 		return api.NewProblem(api.CodeIsPrimary, "nothing is to be done", "%s is the primary of %s already, in epoch %d", id, d.Name, d.Epoch)
 	case m.Preference == registry.Never:
 		return api.NewProblem(api.CodeMayNotLead, "give it another preference", "%s has preference never", id)
+	case !m.Leaving.Zero():
+		return api.NewProblem(api.CodeMayNotLead, "undo its removal first", "%s is to leave %s: %s", id, d.Name, m.Leaving)
 	case !h.Ever():
 		return api.NewProblem(api.CodeSilent, "start baton on "+string(m.Node), "%s has not reported to this server", id)
 	case h.Age > HeardWithin:

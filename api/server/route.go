@@ -71,6 +71,9 @@ func operateRoutes() []Route {
 		{Method: http.MethodPost, Path: "/v1/databases/{db}/switchover", Summary: "Hand the reign over to a replica",
 			Verb: Operate, Place: Leader, Query: []string{"wait"},
 			Request: api.SwitchoverRequest{}, Response: api.SwitchoverResult{}, serve: (*Server).switchover},
+		{Method: http.MethodPost, Path: "/v1/databases/{db}/ackers", Summary: "Remove a replica, or change how many acknowledgements commits wait for",
+			Verb: Operate, Place: Leader, Query: []string{"wait"},
+			Request: api.AckersRequest{}, Response: api.AckersResult{}, serve: (*Server).ackers},
 	}
 }
 

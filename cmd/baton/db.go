@@ -11,8 +11,8 @@ import (
 )
 
 func dbCommand(o *options) *cobra.Command {
-	parent := group(&cobra.Command{Use: "db", Short: "Look at databases and hand them over", Example: "  baton db show orders"})
-	parent.AddCommand(dbListCommand(o), dbShowCommand(o), dbTopologyCommand(o), dbSwitchoverCommand(o))
+	parent := group(&cobra.Command{Use: "db", Short: "Look at databases, hand them over, and change who acknowledges", Example: "  baton db show orders"})
+	parent.AddCommand(dbListCommand(o), dbShowCommand(o), dbTopologyCommand(o), dbSwitchoverCommand(o), dbRemoveMemberCommand(o), dbAcksCommand(o))
 	return parent
 }
 

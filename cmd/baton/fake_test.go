@@ -94,7 +94,29 @@ func (f *fake) handler() http.Handler {
 	put("GET /v1/databases/leaderless", api.Problem{Status: 503, Code: api.CodeNoQuorum, Detail: "there is no leader", Node: "db1", Index: 48211})
 	put("GET /v1/databases/secret", api.Problem{Status: 403, Code: api.CodeForbidden, Detail: "a client may not read this", Node: "db1", Index: 48211})
 	mux.HandleFunc("POST /v1/databases/{db}/switchover", f.switchover)
+	mux.HandleFunc("POST /v1/databases/{db}/ackers", f.ackers)
 	return mux
+}
+
+// ackers answers by who is to be removed.
+func (f *fake) ackers(w http.ResponseWriter, r *http.Request) {
+	var req api.AckersRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	res := api.AckersResult{Database: "orders", Index: 48213, Outcome: api.OutcomeDone, Ackers: []registry.InstanceID{"db2"}, K: max(1, req.K)}
+	switch req.Remove {
+	case "db1":
+		w.WriteHeader(http.StatusConflict)
+		_ = json.NewEncoder(w).Encode(api.Problem{Status: 409, Code: api.CodeIsPrimary, Detail: "db1 is the primary of orders",
+			Hint: "hand over first: baton db switchover orders", Node: "db2", Index: 48211}) // the client says what it got
+		return
+	case "late":
+		w.WriteHeader(http.StatusAccepted)
+		res.Outcome, res.Detail = api.OutcomeRunning, "AckersChanging: late is to stop acknowledging. Way out: bring it back"
+	}
+	_ = json.NewEncoder(w).Encode(res) // the client says what it got
 }
 
 // switchover answers by the wanted winner and by the reason.

@@ -78,7 +78,14 @@ func durability(d *registry.Database) string {
 	if len(d.Ackers) == 0 {
 		return string(d.Durability)
 	}
-	return fmt.Sprintf("%s: each commit waits for %d of %s", d.Durability, d.K, join(d.Ackers))
+	changing := ""
+	switch c := d.Change; {
+	case c != nil && c.K > 0:
+		changing = fmt.Sprintf("; %d is being proved", c.K)
+	case c != nil:
+		changing = fmt.Sprintf("; %s retires", c.Retire)
+	}
+	return fmt.Sprintf("%s: each commit waits for %d of %s%s", d.Durability, d.K, join(d.Ackers), changing)
 }
 
 func drawInstance(p *page, d *registry.Database, i api.InstanceView) {
@@ -110,6 +117,9 @@ func drawTroubles(p *page, d *registry.Database, i api.InstanceView) {
 	label := fmt.Sprintf("  %s: ", i.Instance)
 	if m, _ := d.Member(i.Instance); !m.OutOf.Zero() && i.Part != api.PartPrimary {
 		p.text(label+"not read from: ", m.OutOf.String())
+	}
+	if m, _ := d.Member(i.Instance); !m.Leaving.Zero() {
+		p.text(label+"is to leave: ", m.Leaving.String())
 	}
 	if i.Report == nil {
 		return

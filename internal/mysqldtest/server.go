@@ -43,6 +43,9 @@ type Server struct {
 	acked     []int  // by number: how far each replica has acknowledged the log
 	markAt    int    // log[:markAt] holds the marker that waits, written by the process markOf
 	markOf    int
+	proveAt   int // log[:proveAt] holds the transaction of a Prove that waits, written by the process proveOf
+	proveOf   int
+	proveFor  uint64
 	inbox     []ack
 	conns     []int  // by number: the connection of each replica
 	name      string // of the process

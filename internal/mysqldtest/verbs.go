@@ -107,6 +107,41 @@ func (s *Server) BecomeSource(ctx context.Context, k int) error {
 	})
 }
 
+// RequireAcks changes how many acknowledgements a commit waits for.
+func (s *Server) RequireAcks(ctx context.Context, k int) error {
+	return s.on(ctx, func() error {
+		switch {
+		case s.group.Flavor == mysqld.MariaDB && k > 1:
+			return fmt.Errorf("%w: MariaDB waits for one acknowledgement only", ErrRefused)
+		case k == 0:
+			s.waits = false
+			s.commitTo(len(s.log))
+			return nil
+		}
+		s.waits, s.k = true, k
+		s.release()
+		return nil
+	})
+}
+
+// Prove writes a transaction, or goes on waiting for the one of the same revision, and succeeds when it is acknowledged.
+func (s *Server) Prove(ctx context.Context, k int, _ string, revision uint64) error {
+	return s.on(ctx, func() error {
+		if s.readOnly || !s.waits || s.k < k {
+			return fmt.Errorf("%w: it waits for no %d acknowledgements", ErrRefused, k)
+		}
+		if s.proveAt == 0 || s.proveOf != s.starts || s.proveFor != revision {
+			s.write(Marker)
+			s.proveAt, s.proveOf, s.proveFor = len(s.log), s.starts, revision
+		}
+		if s.committed < s.proveAt {
+			return ErrWaits
+		}
+		s.proveAt = 0
+		return nil
+	})
+}
+
 // Mark writes a marker, or goes on waiting for the one of the same epoch that waits already.
 func (s *Server) Mark(ctx context.Context, _ uint64, _, _ string) error {
 	return s.on(ctx, func() error {

@@ -216,6 +216,19 @@ var kinds = []kind{
 		}
 		return true
 	}, false},
+	{"another k", fault, 2, func(w *world, _, _ *host) bool {
+		policy := w.truth().Policy
+		policy.K = 3 - policy.K
+		if w.shape.Flavor != mysqld.MySQL || policy.K >= policy.Expect {
+			return false
+		}
+		return w.commit("operator", &registry.PutDatabase{Name: database, Policy: policy})
+	}, false},
+	{"member leaves", fault, 2, func(w *world, a, _ *host) bool {
+		return w.commit("operator", &registry.Leave{Database: database, Instance: a.id,
+			Cause: registry.Cause{Code: registry.MemberLeaving, Detail: "somebody wants it"}})
+	}, false},
+	{"member stays", repair, 1, func(_ *world, a, _ *host) bool { return a.stays() }, true},
 }
 
 // anyLeader is the first one most of the time: the other one is behind, and still speaks.

@@ -18,6 +18,7 @@ import (
 type host struct {
 	world     *world
 	id        registry.InstanceID
+	member    registry.Member // as it was registered first
 	server    *mysqldtest.Server
 	eyes      *mysqldtest.Observer
 	guard     *promote.Driven // nil: the agent is down
@@ -128,12 +129,28 @@ func (h *host) announce() bool {
 		return false
 	}
 	h.announced = true
-	m, _ := h.world.truth().Member(h.id)
-	if m.PromiseFile == h.guard.PromiseFile() {
+	m, ok := h.world.truth().Member(h.id)
+	if !ok || m.PromiseFile == h.guard.PromiseFile() {
 		return false
 	}
 	m.PromiseFile = h.guard.PromiseFile()
 	return h.world.commit(string(h.id), &registry.PutMember{Database: database, Member: m})
+}
+
+// stays takes back that the member leaves, or registers it again after it left.
+func (h *host) stays() bool {
+	d := h.world.truth()
+	m, ok := d.Member(h.id)
+	if ok && m.Leaving.Zero() {
+		return false
+	}
+	done := h.world.commit("operator", &registry.Leave{Database: database, Instance: h.id})
+	if ok {
+		return done
+	}
+	m = h.member
+	m.PromiseFile = h.file.written.File
+	return h.world.commit("operator", &registry.PutMember{Database: database, Member: m}) || done
 }
 
 // look lets the observer ask the server.
@@ -296,6 +313,12 @@ func (g gate) CloseWrites(context.Context) error { return g.do("CloseWrites", g.
 func (g gate) CutClients(context.Context) error  { return g.do("CutClients", g.server.CutClients) }
 func (g gate) Follow(_ context.Context, src mysqld.Source) error {
 	return g.do("Follow", func(ctx context.Context) error { return g.server.Follow(ctx, src) })
+}
+func (g gate) RequireAcks(_ context.Context, k int) error {
+	return g.do("RequireAcks", func(ctx context.Context) error { return g.server.RequireAcks(ctx, k) })
+}
+func (g gate) Prove(_ context.Context, k int, instance string, revision uint64) error {
+	return g.do("Prove", func(ctx context.Context) error { return g.server.Prove(ctx, k, instance, revision) })
 }
 func (g gate) SourcePosition(_ context.Context, src mysqld.Source) (set mysqld.GTIDSet, err error) {
 	err = g.do("SourcePosition", func(ctx context.Context) error {

@@ -240,6 +240,7 @@ func (w *world) recover() {
 		}
 		h.server.Empty()
 		h.server.Thaw()
+		h.stays()
 		if h.guard == nil {
 			h.begin()
 		}
@@ -337,7 +338,7 @@ func (w *world) mayBeStuck() bool {
 			contradict++
 		}
 	}
-	if len(w.hosts)-contradict < w.shape.K+1 {
+	if len(w.hosts)-contradict < d.Policy.K+1 {
 		return true
 	}
 	view, clock := w.leaders[0].look()

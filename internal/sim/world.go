@@ -94,6 +94,7 @@ func newWorld(shape Shape, hands []*hand, t *Tally) *world {
 		if i+1 == shape.Preferred {
 			m.Preference = registry.Prefer
 		}
+		h.member = m
 		state = must(state, &registry.PutMember{Database: database, Member: m})
 		w.hosts = append(w.hosts, h)
 	}
@@ -113,7 +114,7 @@ func (w *world) copied(hands []*hand, t *Tally) *world {
 	c.group.OnAck = c.onAck
 	c.states, c.phases, c.phase = slices.Clone(w.states), slices.Clone(w.phases), w.phase
 	for i, h := range w.hosts {
-		d := &host{world: c, id: h.id, server: c.group.Servers()[i], hand: hands[i], boot: h.boot, seq: h.seq, view: h.view, stale: true}
+		d := &host{world: c, id: h.id, member: h.member, server: c.group.Servers()[i], hand: hands[i], boot: h.boot, seq: h.seq, view: h.view, stale: true}
 		d.promised = h.promised
 		d.eyes = h.eyes.Copy(d.server, c.clock)
 		d.file = store{host: d, durable: h.file.durable, written: h.file.written}

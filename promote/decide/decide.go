@@ -191,7 +191,7 @@ func (e election) cannotReplace() registry.Cause {
 	}
 	followers := 0
 	for _, m := range e.d.Members {
-		if m.ID != e.d.Primary && m.Preference != registry.Never && e.ready(m.ID) {
+		if m.ID != e.d.Primary && mayAct(m) && e.ready(m.ID) {
 			followers++
 		}
 	}
@@ -204,15 +204,22 @@ func (e election) cannotReplace() registry.Cause {
 		ready, len(e.d.Ackers), e.d.Need(), followers, e.d.Policy.K, missing)}
 }
 
+// mayAct reports whether m may win or acknowledge.
+func mayAct(m registry.Member) bool { return m.Preference != registry.Never && m.Leaving.Zero() }
+
 // housekeeping lets caught-up replicas acknowledge and keeps the rotation of replicas.
 func (e election) housekeeping() Decision {
+	change := e.change()
+	if change.Command != nil {
+		return change
+	}
 	for _, m := range e.d.Members {
 		if m.ID == e.d.Primary {
 			continue
 		}
 		h, fresh := e.fresh(m.ID)
 		follows := fresh && h.Guard.Follows == e.d.Epoch && h.Guard.CaughtUp && h.Guard.Diverged == ""
-		if follows && !e.d.IsAcker(m.ID) && m.Preference != registry.Never {
+		if follows && !e.d.IsAcker(m.ID) && mayAct(m) && e.d.Change == nil {
 			return Decision{Command: &registry.AddAcker{Database: e.d.Name, Epoch: e.d.Epoch, Instance: m.ID, AtMillis: e.clock.NowMillis,
 				Cause: registry.Cause{Code: AckerAdded, Detail: fmt.Sprintf("%s holds everything that %s had when it connected", m.ID, e.d.Primary)}}}
 		}
@@ -222,7 +229,7 @@ func (e election) housekeeping() Decision {
 			return Decision{Command: &registry.SetRotation{Database: e.d.Name, Instance: m.ID, OutOf: out}}
 		}
 	}
-	return Decision{}
+	return change
 }
 
 // outOfRotation says why a replica must not be read from; zero: it may.

@@ -60,7 +60,7 @@ func (e election) able(voters []voter, base mysqld.GTIDSet) []candidate {
 	var there, behind []candidate
 	for _, w := range voters {
 		switch {
-		case !w.ready || !w.errant.IsEmpty() || w.member.Preference == registry.Never:
+		case !w.ready || !w.errant.IsEmpty() || !mayAct(w.member):
 		case w.position.Contains(base):
 			there = append(there, candidate{voter: w, reach: w.position})
 		default:
@@ -148,7 +148,7 @@ func (e election) stranded(w health.Heard) string {
 	}
 	for _, m := range e.d.Members {
 		has, err := e.parse(e.view[m.ID].Position)
-		if err == nil && m.ID != e.d.Primary && m.Preference != registry.Never && e.ready(m.ID) && has.Contains(base) {
+		if err == nil && m.ID != e.d.Primary && mayAct(m) && e.ready(m.ID) && has.Contains(base) {
 			return fmt.Sprintf("%s did not get %s from %s within %s, and %s has it", e.d.Primary, until.Minus(e.has(w)), from, e.rules.CatchUp, m.ID)
 		}
 	}

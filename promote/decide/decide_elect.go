@@ -255,7 +255,7 @@ func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, w
 		Proof: why.proof, CatchUp: winner.detour(), AtMillis: e.clock.NowMillis, Cause: registry.Cause{Code: why.code, Detail: why.why}}
 	for _, w := range voters {
 		c.Evidence = append(c.Evidence, registry.Evidence{Instance: w.member.ID, Position: w.text, Amnesiac: w.amnesiac})
-		if w.member.ID != winner.member.ID && w.ready && w.member.Preference != registry.Never && reach.Contains(w.position) {
+		if w.member.ID != winner.member.ID && w.ready && mayAct(w.member) && reach.Contains(w.position) {
 			c.Ackers = append(c.Ackers, w.member.ID)
 		}
 	}
@@ -272,24 +272,7 @@ func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, w
 		return e.patient(registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
 			"%s could win, but %d replicas can acknowledge for it, need %d. Way out: bring another member back", winner.member.ID, len(c.Ackers), c.K)})
 	}
-	c.Ackers = append(c.Ackers, e.mayAcknowledge(c)...)
-	slices.Sort(c.Ackers)
 	return Decision{Command: c}
-}
-
-// mayAcknowledge is who is no chosen acker of a former primary that wins again, and has not been heard fenced: it may still
-// follow it from the reign before. Its acknowledgement counts there, so a later fence must cover it (G2).
-func (e election) mayAcknowledge(c *registry.Elect) []registry.InstanceID {
-	if c.Winner != e.d.Former {
-		return nil
-	}
-	var ids []registry.InstanceID
-	for _, m := range e.d.Members {
-		if m.ID != c.Winner && !slices.Contains(c.Ackers, m.ID) && e.view[m.ID].Guard.Fenced != e.d.Epoch {
-			ids = append(ids, m.ID)
-		}
-	}
-	return ids
 }
 
 // promoting waits for the winner's marker, and gives up on a winner that is lost when somebody else could win.
@@ -351,8 +334,8 @@ func (e election) noCandidate(voters []voter, base mysqld.GTIDSet) registry.Caus
 		case !w.position.Contains(base):
 			code = Divergent
 			detail += fmt.Sprintf(" %s lacks %s;", w.member.ID, base.Minus(w.position))
-		case w.member.Preference == registry.Never:
-			detail += fmt.Sprintf(" %s must never win;", w.member.ID)
+		case !mayAct(w.member):
+			detail += fmt.Sprintf(" %s must never win, or leaves;", w.member.ID)
 		case !w.ready:
 			detail += fmt.Sprintf(" %s holds everything but does not answer;", w.member.ID)
 		}

@@ -169,6 +169,12 @@ func Describe(c registry.Command) string {
 		return "establish: " + c.Cause.String()
 	case *registry.AddAcker:
 		return "add acker " + string(c.Instance)
+	case *registry.ChangeAckers:
+		return "change ackers: " + c.Cause.String()
+	case *registry.AdvanceChange:
+		return "advance the change: " + c.Cause.String()
+	case *registry.RemoveMember:
+		return "remove " + string(c.Instance)
 	case *registry.SetRotation:
 		if c.OutOf.Zero() {
 			return "put " + string(c.Instance) + " into rotation"

@@ -230,6 +230,15 @@ func outcome(got Decision) string {
 		return fmt.Sprintf("establish %d", c.Epoch)
 	case *registry.AddAcker:
 		return fmt.Sprintf("add acker %d %s", c.Epoch, c.Instance)
+	case *registry.ChangeAckers:
+		if c.Retire != "" {
+			return "change ackers: retire " + string(c.Retire)
+		}
+		return fmt.Sprintf("change ackers: k %d", c.K)
+	case *registry.AdvanceChange:
+		return fmt.Sprintf("advance at %d", c.Revision)
+	case *registry.RemoveMember:
+		return "remove " + string(c.Instance)
 	case *registry.SetRotation:
 		return fmt.Sprintf("rotation %s %s", c.Instance, c.OutOf.Code)
 	}

@@ -28,6 +28,13 @@ const (
 	Elected    = "Elected"
 	Marked     = "Marked"
 	AckerAdded = "AckerAdded"
+	// AckerRetires: a member that leaves is to stop acknowledging; AckerSilent: it has; AckerRetired: it counts no more.
+	AckerRetires = "AckerRetires"
+	AckerSilent  = "AckerSilent"
+	AckerRetired = "AckerRetired"
+	// AcksChange: commits are to wait for another number of acknowledgements; AcksChanged: they do, and fences count on it.
+	AcksChange  = "AcksChange"
+	AcksChanged = "AcksChanged"
 )
 
 // Reasons for doing nothing. Each comes with the way out.
@@ -38,6 +45,8 @@ const (
 	SettingsUnsafe = "SettingsUnsafe"
 	// AckersMissing: not enough ackers can be fenced, or can acknowledge for the next primary.
 	AckersMissing = "AckersMissing"
+	// AckersChanging: a change of ackers waits for somebody.
+	AckersChanging = "AckersChanging"
 	// Divergent: members hold transactions that contradict each other.
 	Divergent = "Divergent"
 	// NoCandidate: nobody who may win holds everything.

@@ -22,6 +22,9 @@ type Record struct {
 	File string `json:"file"`
 	// Promise is the highest epoch that this guard has accepted; it never acts for a lower one.
 	Promise registry.Epoch `json:"promise"`
+	// Revision is the highest registry.Database.Revision that it has accepted, with the epoch: one that has seen a change
+	// of ackers never acts on the state before it.
+	Revision uint64 `json:"revision,omitempty"`
 	// Led is the epoch in which the server process LedBy began to write a marker: from then on something may wait in it.
 	Led   registry.Epoch `json:"led,omitempty"`
 	LedBy string         `json:"led_by,omitempty"`
@@ -49,7 +52,7 @@ func (r *Record) ReignOver(process string, now registry.Epoch) {
 
 // After returns registry.ErrStale if r would go back from old: no store of promises takes such a record.
 func (r Record) After(old Record) error {
-	if r.Promise < old.Promise || r.Marked < old.Marked || r.Follows < old.Follows || r.Led < old.Led {
+	if r.Promise < old.Promise || r.Revision < old.Revision || r.Marked < old.Marked || r.Follows < old.Follows || r.Led < old.Led {
 		return fmt.Errorf("record %+v would go back from %+v: %w", r, old, registry.ErrStale)
 	}
 	return nil

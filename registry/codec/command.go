@@ -28,6 +28,9 @@ const (
 	kindEstablish        kind = 35
 	kindAddAcker         kind = 36
 	kindRefuse           kind = 37
+	kindLeave            kind = 38
+	kindChangeAckers     kind = 39
+	kindAdvanceChange    kind = 40
 )
 
 // kinds makes an empty command of each kind.
@@ -47,6 +50,9 @@ var kinds = map[kind]func() registry.Command{
 	kindEstablish:        func() registry.Command { return &registry.Establish{} },
 	kindAddAcker:         func() registry.Command { return &registry.AddAcker{} },
 	kindRefuse:           func() registry.Command { return &registry.Refuse{} },
+	kindLeave:            func() registry.Command { return &registry.Leave{} },
+	kindChangeAckers:     func() registry.Command { return &registry.ChangeAckers{} },
+	kindAdvanceChange:    func() registry.Command { return &registry.AdvanceChange{} },
 }
 
 // kindOf is the number of c.

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,8 +11,8 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
-// stateVersion is the first byte of an encoded state.
-const stateVersion = 1
+// stateVersion is the first byte of an encoded state. Version 1, which is still read, had no Armed.
+const stateVersion = 2
 
 // EncodeState returns the bytes of s: equal states have equal bytes.
 func EncodeState(s *registry.State) ([]byte, error) {
@@ -24,7 +25,7 @@ func EncodeState(s *registry.State) ([]byte, error) {
 
 // DecodeState reads what EncodeState wrote. Unknown versions and fields are errors.
 func DecodeState(b []byte) (*registry.State, error) {
-	if len(b) == 0 || b[0] != stateVersion {
+	if len(b) == 0 || b[0] == 0 || b[0] > stateVersion {
 		return nil, fmt.Errorf("decode state: %w", versionError(b, stateVersion))
 	}
 	var form registry.Contents
@@ -34,7 +35,30 @@ func DecodeState(b []byte) (*registry.State, error) {
 	if slices.Contains(form.Databases, nil) {
 		return nil, fmt.Errorf("decode state: a database is null")
 	}
+	if b[0] == 1 {
+		for _, d := range form.Databases {
+			arm(d)
+		}
+	}
 	return registry.Restore(form), nil
+}
+
+// arm fills in what version 1 did not say: the ackers of a reign acknowledge for whoever reigns, those of a winner for it.
+func arm(d *registry.Database) {
+	source := d.Former
+	if d.Phase == registry.Serving {
+		source = d.Primary
+	}
+	for _, a := range d.Ackers {
+		d.Armed = append(d.Armed, registry.Armed{Instance: a, Source: source})
+	}
+	for _, a := range d.NextAckers {
+		d.Armed = append(d.Armed, registry.Armed{Instance: a, Source: d.Primary})
+	}
+	slices.SortFunc(d.Armed, func(a, b registry.Armed) int {
+		return cmp.Or(cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Source, b.Source))
+	})
+	d.Armed = slices.Compact(d.Armed)
 }
 
 // strictJSON reads exactly one JSON object and nothing behind it.

@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/operate"
+	"github.com/baton-db/baton/api/strict"
+	"github.com/baton-db/baton/registry"
+)
+
+// ackers records a wish about whose acknowledgements count, and waits for the leader to carry it out.
+func (s *Server) ackers(c *call) (any, error) {
+	var req api.AckersRequest
+	if err := c.mediaType("application/json"); err != nil {
+		return nil, err
+	}
+	b, err := s.body(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := strict.Unmarshal(b, &req); err != nil {
+		return nil, malformed(err)
+	}
+	if err := checkText("reason", req.Reason); err != nil {
+		return nil, err
+	}
+	if req.Remove != "" {
+		if err := registry.ValidName(string(req.Remove)); err != nil {
+			return nil, api.NewProblem(api.CodeMalformed, "", "remove: %v", err)
+		}
+	}
+	if err := s.barrier(c.r.Context()); err != nil {
+		return nil, err
+	}
+	d, err := s.find(c)
+	if err != nil {
+		return nil, err
+	}
+	command, err := operate.Ackers(d, s.cfg.Backend.View(d.Name), req, c.peer.String())
+	if err != nil {
+		return nil, err
+	}
+	if leave, ok := command.(*registry.Leave); ok {
+		leave.AtMillis = time.Now().UnixMilli()
+	}
+	index, err := s.commit(c.r.Context(), command)
+	if err != nil {
+		return nil, err
+	}
+	res := api.AckersResult{Database: d.Name, Index: index, Outcome: api.OutcomeRunning}
+	s.carry(c, req, &res)
+	if res.Outcome == api.OutcomeRunning {
+		c.status = 202
+	}
+	return res, nil
+}
+
+// carry looks until the wish is carried out or the wait is over.
+func (s *Server) carry(c *call, req api.AckersRequest, res *api.AckersResult) {
+	ctx, cancel := context.WithTimeout(c.r.Context(), c.wait)
+	defer cancel()
+	for {
+		changed := s.cfg.Backend.Changed()
+		d, ok := s.state(c).Database(res.Database)
+		if !ok {
+			return
+		}
+		res.Ackers, res.K, res.Detail = d.Ackers, d.K, d.Refusal.String()
+		if operate.Carried(d, req) {
+			res.Outcome = api.OutcomeDone
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		case <-c.closing().Done():
+			return
+		}
+	}
+}

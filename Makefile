@@ -3,9 +3,12 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FAMILY ?=
 RUNS ?= 0
+MINUTES ?= 10
+SEED ?= 0
+CALM ?=
 ARGS ?=
 
-.PHONY: help build demo test check bench-failover bench-store servers
+.PHONY: help build demo test check bench-failover bench-store chaos servers
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -25,6 +28,7 @@ test: ## every test, on real servers of both families
 	@families=mariadb; \
 	if scripts/get-mysql; then families=mariadb,mysql; \
 	else echo "MySQL cannot be had here: ITS TESTS ARE SKIPPED" >&2; fi; \
+	scripts/get-netlab && unshare -mn true || echo "No namespaces can be had here: CHAOS IS SKIPPED" >&2; \
 	set -x; BATON_REQUIRE_DB=$$families go test -race -shuffle=on -timeout 15m -p 2 ./... && \
 	go test -count=1 ./discovery # again without the race detector: with 50 members
 
@@ -36,6 +40,11 @@ check: ## format, vet, static analysis, house rules
 
 bench-failover: build servers ## how long writers wait when the primary fails (FAMILY=mysql RUNS=5)
 	go run ./cmd/bench-failover -family "$(FAMILY)" -runs $(RUNS)
+
+chaos: build servers ## random faults on real servers in namespaces (MINUTES=10 SEED=7 FAMILY=mysql; CALM=1: none may cause a failover)
+	scripts/get-netlab
+	go build -o bin/chaos ./cmd/chaos
+	bin/chaos -family "$(FAMILY)" -minutes $(MINUTES) -seed $(SEED) $(if $(CALM),-calm) $(ARGS)
 
 bench-store: ## writes per second and bytes written of the raft log
 	go test -run '^$$' -bench . -benchtime 2s ./raft/raftlog

@@ -45,8 +45,13 @@ var picture = map[string][]string{
 	"api/server":       {"registry", "registry/codec", "health", "api", "api/operate", "api/strict"},
 	"agent":            append(slices.Clone(rooms), "internal/portuse"),
 	"config":           {"registry", "mysqld", "agent"},
-	"demo":             {"registry", "identity", "api", "internal/lab"},                            // it drives processes from outside, as a person would
-	"cmd/*":            {"agent", "api", "registry", "config", "demo", "identity", "internal/lab"}, // whose certificate, which servers
+	"demo":             {"registry", "identity", "api", "internal/lab"}, // it drives processes from outside, as a person would
+
+	"internal/netlab":        {},
+	"internal/chaos/witness": {"registry", "hostsgen", "identity", "api", "demo"},
+	"internal/chaos":         {"registry", "promote/decide", "api", "demo", "internal/lab", "internal/netlab", "internal/chaos/witness"},
+	// Whose certificate, which servers.
+	"cmd/*": {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos"},
 }
 
 func checkImports(t *tree) []violation {
@@ -90,8 +95,9 @@ var vendors = []vendor{
 	{path: "go.etcd.io/bbolt", rooms: []string{"raft/raftlog"}},
 	{path: "github.com/hashicorp/memberlist", rooms: []string{"discovery", "internal/simnet"}},
 	{path: "github.com/hashicorp/go-immutable-radix/v2", rooms: []string{"registry"}},
-	{path: "github.com/miekg/dns", rooms: []string{"dnsserver"}, tests: true},
-	{path: "github.com/go-sql-driver/mysql", rooms: []string{"mysqld", "demo"}, tests: true},
+	{path: "github.com/miekg/dns", rooms: []string{"dnsserver", "internal/chaos/witness"}, tests: true},
+	{path: "github.com/go-sql-driver/mysql", rooms: []string{"mysqld", "demo", "internal/chaos/witness"}, tests: true},
+	{path: "github.com/anishathalye/porcupine", rooms: []string{"internal/chaos/witness"}},
 	{path: "github.com/spf13/cobra", rooms: []string{"cmd/*"}},
 	{path: "github.com/spf13/pflag", rooms: []string{"cmd/*"}},
 	{path: "github.com/hashicorp/hcl/v2", rooms: []string{"config"}},

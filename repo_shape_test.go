@@ -134,6 +134,7 @@ var largePackages = map[string]struct {
 	lines int
 	why   string
 }{
+	"demo":         {1600, "the rig, its load and its faults are one laboratory, which the demo, the bench and chaos share"},
 	"internal/lab": {1700, "what is true of one family only stands beside what is true of both"},
 	"api":          {1600, "what goes over the wire stands beside the client that sends it"},
 	"cmd/baton":    {1700, "every command is half help and plan, and they share how a question is asked and shown"},

@@ -3,8 +3,11 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"time"
 
+	"github.com/baton-db/baton/promote"
 	"github.com/baton-db/baton/raft"
 	"github.com/baton-db/baton/registry"
 )
@@ -12,23 +15,44 @@ import (
 // announceEvery is the pause between two looks at whether the registry says of this node what the node says.
 const announceEvery = time.Second
 
-// announce makes the registry agree with what this node is. It is level-triggered: it looks, proposes one difference,
-// and looks again, for as long as the node runs.
+// announceBurst is how many announcements are made without a pause: more than a start needs. A second node with the same
+// name takes each one back, and each is a commit of the whole cluster.
+const announceBurst = 6
+
+// announce makes the registry agree with what this node is.
 func (a *Agent) announce(ctx context.Context) error {
+	return announce(ctx, a.log, a.feed(), a.difference, a.propose)
+}
+
+// announce is level-triggered: it looks, proposes one difference, and looks again, until ctx ends.
+func announce(ctx context.Context, log *slog.Logger, feed promote.Feed, difference func(*registry.State) registry.Command,
+	propose func(context.Context, registry.Command) error) error {
 	said := ""
+	complain := func(what string, err error) {
+		if err.Error() != said {
+			said = err.Error()
+			log.Warn(what, "err", err)
+		}
+	}
+	var taken []time.Time // of late
 	for ctx.Err() == nil {
 		wait := announceEvery
-		changed := a.feed().Changed()
-		if c := a.difference(a.feed().State()); c != nil {
+		changed := feed.Changed()
+		if c := difference(feed.State()); c != nil {
 			wait = 100 * time.Millisecond
-			err := a.propose(ctx, c)
+			err := propose(ctx, c)
 			switch {
 			case err == nil:
-				said = ""
 				wait = 0
-			case ctx.Err() == nil && err.Error() != said:
-				said = err.Error()
-				a.log.Warn("the registry does not take what this node says of itself", "err", err)
+				taken = append(slices.DeleteFunc(taken, func(t time.Time) bool { return time.Since(t) > announceBurst*announceEvery }), time.Now())
+				if len(taken) <= announceBurst {
+					said = ""
+					break
+				}
+				complain("what this node says of itself is taken back again and again", errTwin)
+				wait, changed = announceEvery, nil
+			case ctx.Err() == nil:
+				complain("the registry does not take what this node says of itself", err)
 			}
 		}
 		select {
@@ -39,6 +63,9 @@ func (a *Agent) announce(ctx context.Context) error {
 	}
 	return nil
 }
+
+// errTwin is the likely reason why the registry forgets what it was told.
+var errTwin = errors.New("another node with this name is running: rename or stop one of the two")
 
 // difference is the command that makes the registry agree, or nil.
 func (a *Agent) difference(s *registry.State) registry.Command {

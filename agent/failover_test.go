@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -24,10 +25,16 @@ func TestFailoversSurviveTheLossOfTheLeader(t *testing.T) {
 		t.Run("on another machine", func(t *testing.T) { c.loseLeaderAndPrimary(t, false) })
 		crash := func(t *testing.T, d *registry.Database) { c.crash(t, d.Primary) }
 		handOver := func(t *testing.T, d *registry.Database) {
-			_, err := c.Client.Switchover(t.Context(), "orders", api.SwitchoverRequest{}, 0)
-			if err != nil {
-				t.Logf("switchover: %v", err) // the leader may be killed before it answers
-			}
+			eventually(t, "a replica that can take over", func(ctx context.Context) error {
+				_, err := c.Client.Switchover(ctx, "orders", api.SwitchoverRequest{}, 0)
+				if problem, ok := errors.AsType[*api.Problem](err); ok && problem.Code == api.CodeNoCandidate {
+					return err // the receivers have just been pointed at the primary
+				}
+				if err != nil {
+					t.Logf("switchover: %v", err) // the leader may be killed before it answers
+				}
+				return nil
+			})
 		}
 		t.Run("once the primary is revoked", func(t *testing.T) { c.killLeaderIn(t, registry.Fencing, crash) })
 		t.Run("once a winner is elected", func(t *testing.T) { c.killLeaderIn(t, registry.Promoting, crash) })

@@ -174,8 +174,9 @@ func directories(processes map[int]string) []string {
 func TestCtrlCLeavesNoProcessAndNoDirectory(t *testing.T) {
 	labtest.Require(t, lab.MariaDB)
 	baton, temp, ctx := build(t), t.TempDir(), patient(t)
-	// Interrupted when it has just begun, after a fault, and while it waits to be looked at, which is its proper end.
-	for _, after := range []string{"found mariadb", "OUTAGE", "Look around"} {
+	// Interrupted when it has just begun, while the nodes find each other, after a fault, and while it waits to be looked
+	// at, which is its proper end. Closing the terminal is the same.
+	for after, how := range map[string]syscall.Signal{"found mariadb": syscall.SIGINT, "batons run": syscall.SIGHUP, "OUTAGE": syscall.SIGINT, "Look around": syscall.SIGINT} {
 		t.Run(after, func(t *testing.T) {
 			cmd := exec.CommandContext(ctx, baton, "demo", "--db", "mariadb", "--keep")
 			cmd.Env = append(os.Environ(), "TMPDIR="+temp)
@@ -195,7 +196,7 @@ func TestCtrlCLeavesNoProcessAndNoDirectory(t *testing.T) {
 				t.Fatalf("it ended before it said %q: %v\n%s", after, err, said.text())
 			}
 			processes := descendants(cmd.Process.Pid)
-			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			if err := cmd.Process.Signal(how); err != nil {
 				t.Fatal(err)
 			}
 			if err := <-ended; (err == nil) != (after == "Look around") {

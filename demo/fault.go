@@ -77,6 +77,9 @@ func describe(v api.DatabaseView) string {
 	return text
 }
 
+// unheard is when a report no longer says how a server is.
+const unheard = time.Second
+
 func ready(v api.DatabaseView, followers int) bool {
 	d := v.Database
 	if d.Phase != registry.Serving || len(d.Ackers) < followers {
@@ -84,11 +87,14 @@ func ready(v api.DatabaseView, followers int) bool {
 	}
 	follow := 0
 	for _, i := range v.Instances {
+		// What somebody unheard last said is not how it is.
+		heard := i.Report != nil && i.AgeMillis != nil && max(*i.AgeMillis, i.Report.UnreachableMillis) < unheard.Milliseconds()
 		switch {
-		case i.Report == nil:
-		case i.Instance == d.Primary && i.Report.Guard.Open != d.Epoch:
-			return false
-		case i.Instance != d.Primary && i.Report.Guard.Follows == d.Epoch && i.Report.Guard.CaughtUp:
+		case i.Instance == d.Primary:
+			if !heard || i.Report.Guard.Open != d.Epoch {
+				return false
+			}
+		case heard && i.Report.Guard.Follows == d.Epoch && i.Report.Guard.CaughtUp:
 			follow++
 		}
 	}

@@ -15,17 +15,20 @@ func (r *Rig) Heal(ctx context.Context, followers int) ([]registry.InstanceID, e
 	limit, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var wiped []registry.InstanceID
+	// An agent calls a server diverged until it has looked at the emptied one.
+	again := map[registry.InstanceID]time.Time{}
 	for limit.Err() == nil {
 		v, err := r.Client.Database(limit, databaseName, api.Stale)
 		if err == nil && ready(v, followers) {
 			return wiped, nil
 		}
 		for _, i := range v.Instances {
-			if i.Report != nil && i.Report.Guard.Diverged != "" && i.Instance != v.Database.Primary && v.Database.Phase == registry.Serving {
+			if i.Report != nil && i.Report.Guard.Diverged != "" && i.Instance != v.Database.Primary && v.Database.Phase == registry.Serving && time.Now().After(again[i.Instance]) {
 				if err := r.wipe(ctx, i.Instance); err != nil {
 					return wiped, err
 				}
 				wiped = append(wiped, i.Instance)
+				again[i.Instance] = time.Now().Add(10 * time.Second)
 			}
 		}
 		rest(limit, 50*time.Millisecond)

@@ -26,7 +26,8 @@ type Ledger struct {
 // NewLedger returns an empty ledger.
 func NewLedger() *Ledger { return &Ledger{changed: make(chan struct{})} }
 
-func (l *Ledger) acked(a Ack) {
+// Record adds what a writer was told.
+func (l *Ledger) Record(a Ack) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.acks = append(l.acks, a)
@@ -57,6 +58,13 @@ func (l *Ledger) Acknowledged() int {
 	return len(l.acks)
 }
 
+// Acks returns what was acknowledged after the first n, in the order in which it was recorded.
+func (l *Ledger) Acks(n int) []Ack {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.acks[min(n, len(l.acks)):])
+}
+
 // Unknown is how many writes ended with an error: they may have happened or not, nobody was promised anything.
 func (l *Ledger) Unknown() int {
 	l.mu.Lock()
@@ -83,10 +91,10 @@ func (l *Ledger) Gap(epoch uint64) (last, first time.Time) {
 type Verdict struct {
 	Acknowledged int     `json:"acknowledged"`
 	Unknown      int     `json:"unknown"`
-	Lost         []int64 `json:"lost,omitempty"`
+	Lost         []int64 `json:"lost"`
 	// Double are writes sent after a later reign had acknowledged one, and still acknowledged in an older: two writers at
 	// once. So are ids that were acknowledged twice.
-	Double []int64 `json:"double_acknowledged,omitempty"`
+	Double []int64 `json:"double_acknowledged"`
 }
 
 // Verify compares the ledger with the rows (id to epoch) of the last primary. A row of another epoch than the writer was
@@ -94,7 +102,7 @@ type Verdict struct {
 func (l *Ledger) Verify(rows map[int64]uint64) Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := Verdict{Acknowledged: len(l.acks), Unknown: l.unknown}
+	v := Verdict{Acknowledged: len(l.acks), Unknown: l.unknown, Lost: []int64{}, Double: []int64{}} // a proof is said, not left out
 	byTime := slices.SortedFunc(slices.Values(l.acks), func(a, b Ack) int { return a.At.Compare(b.At) })
 	reigns := make([]uint64, len(byTime)) // the highest epoch acknowledged until then
 	for i, a := range byTime {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,6 +24,7 @@ type Node struct {
 	Hosts string // path of the hosts file it keeps
 	// Client says that it is no server and guards no database: it only follows.
 	Client bool
+	enter  []string   // the command that runs it on its host
 	child  *lab.Child // nil while the node is meant to be down
 	log    *os.File
 }
@@ -40,8 +42,8 @@ func (r *Rig) StartNode(n *Node) error {
 	if err != nil {
 		return fmt.Errorf("open log of %s: %w", n.Name, err)
 	}
-	args := append(r.opts.Baton[1:len(r.opts.Baton):len(r.opts.Baton)], "agent", "--config", n.Config())
-	cmd := exec.Command(r.opts.Baton[0], args...)
+	argv := slices.Concat(n.enter, r.opts.Baton, []string{"agent", "--config", n.Config()})
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
 	child, err := lab.StartChild(cmd)
 	if err != nil {
@@ -73,6 +75,14 @@ func (n *Node) Kill() error { return n.stop(syscall.SIGKILL) }
 
 // Stop asks the node to stop and waits until it has, killing one that does not; that is an error.
 func (n *Node) Stop() error { return n.stop(syscall.SIGTERM) }
+
+// Signal sends sig, and nothing to a node that is down.
+func (n *Node) Signal(sig syscall.Signal) error {
+	if n.child == nil {
+		return nil
+	}
+	return n.child.Signal(sig)
+}
 
 func (n *Node) stop(how syscall.Signal) error {
 	if n.child == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/baton-db/baton/internal/lab"
@@ -44,6 +45,31 @@ func ParseFault(s string) (Fault, error) {
 	return "", fmt.Errorf("unknown fault %q: want crash, freeze, switchover or none", s)
 }
 
+// DatabaseName is the one database of a rig, PrimaryName the full name of its primary and Domain what all names end in.
+const (
+	DatabaseName = databaseName
+	PrimaryName  = primaryName
+	Domain       = domain
+)
+
+// Place says where the hosts of a rig are. Host i (from 0) carries node i and, beside a server node, database i.
+type Place interface {
+	// IP is address n (1 to 254) of the network: databases have 1, 2, ..., servers 11, 12, ... and clients 21, 22, ...
+	IP(n int) netip.Addr
+	// Enter is the command that runs another one on host i, by exec; empty: none is needed.
+	Enter(i int) []string
+	// DataDir is where database i keeps its data; "" leaves that to the lab.
+	DataDir(i int) string
+	// Close gives the place back after every process of the rig has ended.
+	Close() error
+}
+
+// loopback is this machine, with an address for everybody.
+type loopback struct{ *lab.Subnet }
+
+func (loopback) Enter(int) []string { return nil }
+func (loopback) DataDir(int) string { return "" }
+
 // Options say what to run.
 type Options struct {
 	// Families are tried in turn until one can be had.
@@ -59,8 +85,10 @@ type Options struct {
 	Baton []string
 	// Restart is how long after its end a database server is started again, as a supervisor would.
 	Restart time.Duration
-	Out     io.Writer
-	Log     *slog.Logger
+	// Place is where the hosts are; nil: loopback addresses of this machine. The rig closes it.
+	Place Place
+	Out   io.Writer
+	Log   *slog.Logger
 }
 
 // Validate says what is wrong with o.

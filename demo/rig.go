@@ -32,7 +32,7 @@ type Rig struct {
 	Dir string
 
 	opts      Options
-	subnet    *lab.Subnet
+	place     Place
 	ownDir    bool
 	fresh     int // servers that got an empty data directory
 	transport *api.Transport
@@ -43,7 +43,7 @@ func NewRig(opts Options) (*Rig, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Rig{opts: opts, Dir: opts.Dir}
+	r := &Rig{opts: opts, Dir: opts.Dir, place: opts.Place}
 	if err := r.prepare(); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -70,21 +70,25 @@ func (r *Rig) prepare() error {
 	} else if err := os.MkdirAll(r.Dir, 0o700); err != nil {
 		return fmt.Errorf("make a directory: %w", err)
 	}
-	if r.subnet, err = lab.ClaimSubnet(); err != nil {
-		return err
+	if r.place == nil {
+		subnet, err := lab.ClaimSubnet()
+		if err != nil {
+			return err
+		}
+		r.place = loopback{subnet}
 	}
 	for i := range r.opts.Nodes {
 		name := "db" + strconv.Itoa(i+1)
-		s, err := lab.New(r.Binaries, lab.Options{Name: name, IP: r.subnet.IP(i + 1), ServerID: uint32(i + 1),
-			Supervise: r.opts.Restart, Log: r.opts.Log})
+		s, err := lab.New(r.Binaries, lab.Options{Name: name, IP: r.place.IP(i + 1), ServerID: uint32(i + 1),
+			DataDir: r.place.DataDir(i), Enter: r.place.Enter(i), Supervise: r.opts.Restart, Log: r.opts.Log})
 		if err != nil {
 			return err
 		}
 		r.Databases = append(r.Databases, s)
-		r.addNode(&Node{Name: name, Addr: r.subnet.IP(i + 11)})
+		r.addNode(&Node{Name: name, Addr: r.place.IP(i + 11), enter: r.place.Enter(i)})
 	}
 	for i := range r.opts.Clients {
-		r.addNode(&Node{Name: "app" + strconv.Itoa(i+1), Addr: r.subnet.IP(i + 21), Client: true})
+		r.addNode(&Node{Name: "app" + strconv.Itoa(i+1), Addr: r.place.IP(i + 21), Client: true, enter: r.place.Enter(r.opts.Nodes + i)})
 	}
 	return r.writeFiles()
 }
@@ -238,12 +242,13 @@ func (r *Rig) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close ends every process and removes what the rig made.
+// Close ends every process and removes what the rig made. The nodes are killed: the last leader would wait for a
+// successor, and nothing of theirs is needed any more.
 func (r *Rig) Close() error {
 	var errs []error
 	for _, n := range r.Nodes {
 		if n.child != nil {
-			errs = append(errs, n.child.Signal(syscall.SIGTERM))
+			errs = append(errs, n.child.Signal(syscall.SIGKILL))
 		}
 	}
 	for _, n := range r.Nodes {
@@ -257,8 +262,8 @@ func (r *Rig) Close() error {
 	if r.transport != nil {
 		r.transport.Close()
 	}
-	if r.subnet != nil {
-		errs = append(errs, r.subnet.Close())
+	if r.place != nil {
+		errs = append(errs, r.place.Close())
 	}
 	if r.ownDir {
 		errs = append(errs, os.RemoveAll(r.Dir))

@@ -28,14 +28,22 @@ type Result struct {
 }
 
 // Run starts everything, injects the faults one after the other, and checks the ledger. It tells the story on opts.Out;
-// its last line there is the result. keep, when not nil, is called before the end with everything running.
+// its last line there is the result. keep, when not nil, is called before the end with everything running. When ctx ends
+// before the ledger was checked, its error is returned, and nothing else unless something could not be removed.
 func Run(ctx context.Context, opts Options, keep func(context.Context, *Rig)) (res Result, err error) {
 	s := &story{out: opts.Out, began: time.Now()}
 	rig, err := NewRig(opts)
 	if err != nil {
 		return res, err
 	}
-	defer func() { err = errors.Join(err, rig.Close()) }()
+	defer func() {
+		if ctx.Err() != nil && res.Verdict.Acknowledged == 0 {
+			err = ctx.Err() // whatever failed, failed because of it
+		}
+		if left := rig.Close(); left != nil {
+			err = errors.Join(err, left)
+		}
+	}()
 	s.step("found %s %s", rig.Binaries.Family, rig.Binaries.Version)
 	if err := rig.Start(ctx); err != nil {
 		return res, err
@@ -79,9 +87,13 @@ func Run(ctx context.Context, opts Options, keep func(context.Context, *Rig)) (r
 	return res, s.verdict(res)
 }
 
-// StartLoad makes the table and starts the writers; stop ends them and waits.
-func (r *Rig) StartLoad(ctx context.Context, perSecond int) (*Load, func(), error) {
-	load := &Load{Name: primaryName, Servers: r.DNS(), Port: r.Databases[0].Addr().Port(), Writers: 4, PerSecond: perSecond, Ledger: NewLedger()}
+// StartLoad makes the table and starts the writers; stop ends them and waits. The writers ask the DNS servers at these
+// addresses (host:port) in turn, without any those of all nodes.
+func (r *Rig) StartLoad(ctx context.Context, perSecond int, resolvers ...string) (*Load, func(), error) {
+	if len(resolvers) == 0 {
+		resolvers = r.DNS()
+	}
+	load := &Load{Name: primaryName, Servers: resolvers, Port: r.Databases[0].Addr().Port(), Writers: 4, PerSecond: perSecond, Ledger: NewLedger()}
 	if err := makeTable(ctx, load); err != nil {
 		return nil, nil, err
 	}

@@ -89,7 +89,7 @@ func (l *Load) one(ctx context.Context, db *sql.DB, writer int) error {
 		l.Ledger.failed()
 		return err
 	}
-	l.Ledger.acked(Ack{ID: id, Epoch: epoch, Sent: sent, At: time.Now()})
+	l.Ledger.Record(Ack{ID: id, Epoch: epoch, Sent: sent, At: time.Now()})
 	return nil
 }
 

@@ -14,6 +14,7 @@ type delegate struct {
 	meta    []byte
 	members *members
 	logs    *logQueue
+	urgent  urgency
 	notices *memberlist.TransmitLimitedQueue
 }
 
@@ -65,10 +66,14 @@ func (d *delegate) alive(n *memberlist.Node) {
 	if err := d.members.alive(n); err != nil {
 		d.warn("ignoring what %s says of itself: %v", n.Name, err)
 	}
+	d.urgent.raise()
 }
 
 // NotifyLeave is called for members that failed and for those that left.
-func (d *delegate) NotifyLeave(n *memberlist.Node) { d.members.gone(n.Name) }
+func (d *delegate) NotifyLeave(n *memberlist.Node) {
+	d.members.gone(n.Name)
+	d.urgent.raise()
+}
 
 // NotifyConflict is called when two nodes use one name. memberlist keeps the first.
 func (d *delegate) NotifyConflict(existing, other *memberlist.Node) {

@@ -14,6 +14,8 @@
 //   - Members and Changed are a snapshot and a signal: take the channel, then read, then wait.
 //   - Joining is tried again for as long as Run runs, because memberlist gives up on a dead node, and two halves of a
 //     cluster would stay apart after a partition.
+//   - Urgent news (a suspicion, an objection to one, a member that failed or joined) hurries ahead of memberlist's ticks on
+//     pings of this room, while Run runs. Ticks that are short enough for it would wake an idle machine all day long.
 //   - Nothing blocks in memberlist's callbacks, many of which hold its lock: they change a map and close a channel. Its log
 //     lines are queued too, since a log on a stalled disk would otherwise make this node look dead.
 //

@@ -28,6 +28,7 @@ type Gossip struct {
 	members *members
 	logs    *logQueue
 	tell    *delegate
+	urgent  urgency
 
 	mu     sync.Mutex // guards closed; held while memberlist is left or shut down
 	closed bool
@@ -45,13 +46,14 @@ func Open(cfg Config, tr Transport) (*Gossip, error) {
 	}
 	var seed [8]byte
 	_, _ = rand.Read(seed[:]) // never fails
-	g := &Gossip{cfg: cfg, life: life(binary.BigEndian.Uint64(seed[:])), members: newMembers(), logs: newLogQueue()}
+	urgent := make(urgency, 1)
+	g := &Gossip{cfg: cfg, life: life(binary.BigEndian.Uint64(seed[:])), members: newMembers(), logs: newLogQueue(urgent), urgent: urgent}
 	meta, err := cfg.Meta.encode(cfg.Name, g.life)
 	if err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
 	notices := &memberlist.TransmitLimitedQueue{NumNodes: g.members.count, RetransmitMult: cfg.Timing.RetransmitMult}
-	d := &delegate{name: cfg.Name, meta: meta, members: g.members, logs: g.logs, notices: notices}
+	d := &delegate{name: cfg.Name, meta: meta, members: g.members, logs: g.logs, urgent: urgent, notices: notices}
 	g.tell = d
 	lib.Delegate, lib.Events, lib.Alive, lib.Conflict = d, d, d, d
 	lib.Logger = log.New(g.logs, "", 0)
@@ -138,7 +140,13 @@ func (g *Gossip) Leave(ctx context.Context) error {
 	if g.members.goodbye(g.cfg.Name, g.life) {
 		g.tell.spread(encodeLeave(g.cfg.Name, g.life))
 	}
-	if err := g.list.Leave(wait); err != nil {
+	ctx, cancel := context.WithCancel(ctx)
+	var hurry sync.WaitGroup
+	hurry.Go(func() { g.hurry(ctx) }) // Run has often returned by now
+	err := g.list.Leave(wait)
+	cancel()
+	hurry.Wait()
+	if err != nil {
 		return fmt.Errorf("leave the gossip: %w", err)
 	}
 	return nil

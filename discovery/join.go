@@ -115,12 +115,14 @@ func resolve(ctx context.Context, addr string) ([]netip.AddrPort, error) {
 	return all, nil
 }
 
-// Run keeps the seeds and the failed members joined, logs what happens to members, passes memberlist's log on, and drops
-// members that have been gone for long. It returns when ctx ends. Without it a Gossip works, but never tries again.
+// Run keeps the seeds and the failed members joined, spreads urgent news, logs what happens to members, passes memberlist's
+// log on, and drops members that have been gone for long. It returns when ctx ends. Without it a Gossip works, but never
+// tries again, and a freeze that LAN promises to forgive may be reported.
 func (g *Gossip) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.logs.follow(ctx, g.cfg.Log) })
 	wg.Go(func() { g.logEvents(ctx) })
+	wg.Go(func() { g.hurry(ctx) })
 	g.rejoin(ctx)
 	wg.Wait()
 }

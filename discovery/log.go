@@ -12,6 +12,7 @@ import (
 // logQueue takes memberlist's log lines without ever blocking it and passes them on to slog in follow.
 type logQueue struct {
 	lines   chan string
+	urgent  urgency      // raised when a line announces news
 	dropped atomic.Int64 // since the last line passed on
 }
 
@@ -22,10 +23,13 @@ const (
 	logBurst     = 20
 )
 
-func newLogQueue() *logQueue { return &logQueue{lines: make(chan string, logQueueSize)} }
+func newLogQueue(u urgency) *logQueue {
+	return &logQueue{lines: make(chan string, logQueueSize), urgent: u}
+}
 
 // Write is called by log.Logger with one line.
 func (q *logQueue) Write(p []byte) (int, error) {
+	q.urgent.raiseFor(p)
 	q.put(string(p))
 	return len(p), nil
 }

@@ -37,7 +37,7 @@ func TestLogLinesKeepTheirMeaning(t *testing.T) {
 
 // A flood neither blocks its writer nor fills the log, and what was left out is counted.
 func TestLogFloodIsCutAndCounted(t *testing.T) {
-	q := newLogQueue()
+	q := newLogQueue(make(urgency, 1))
 	l := log.New(q, "", 0)
 	const flood = 10 * logQueueSize
 	for i := range flood {

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -127,17 +128,33 @@ func (c *Checker) askStatus(ctx context.Context) error {
 	for ctx.Err() == nil {
 		began := time.Now()
 		c.ask(ctx)
-		every := c.cfg.Every
 		was := calm
-		if calm = c.Latest().Calm(); !calm {
-			every = c.cfg.Closely
-		}
-		if was && !calm {
+		if calm = c.Latest().Calm(); was && !calm {
 			c.cfg.Notify() // those who are told seldom are told often from now on
 		}
-		pause(ctx, max(every-time.Since(began), every/10))
+		c.rest(ctx, began)
 	}
 	return nil
+}
+
+// rest waits until it is time for the next question, which is sooner when what somebody else sees meanwhile is not calm.
+func (c *Checker) rest(ctx context.Context, began time.Time) {
+	for {
+		changed, every := c.Changed(), c.cfg.Every
+		if !c.Latest().Calm() {
+			every = c.cfg.Closely
+		}
+		timer := time.NewTimer(max(every-time.Since(began), every/10))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-changed:
+			timer.Stop()
+			continue
+		}
+		timer.Stop()
+		return
+	}
 }
 
 // ask puts one question and keeps the answer.
@@ -277,7 +294,7 @@ func (c *Checker) canary(ctx context.Context) {
 			return false
 		}
 		s.canary.Error = err.Error()
-		if s.status.ReadOnly {
+		if s.status.ReadOnly || errors.Is(err, mysqld.ErrReadOnly) {
 			s.canarySince = time.Time{} // closed meanwhile: no write path to test
 		}
 		return false

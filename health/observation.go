@@ -29,5 +29,5 @@ const doubtful = 500 * time.Millisecond
 func (o Observation) Calm() bool {
 	blocked := time.Duration(o.Canary.BlockedMillis) * time.Millisecond
 	return o.Good && o.Err == nil && o.Process == ProcessRunning && blocked < doubtful &&
-		(o.Status.Replication == nil || o.Silence < doubtful)
+		(o.Status.Replication == nil || o.Status.Replication.Receiver == mysqld.ReceiverRunning && o.Silence < doubtful)
 }

@@ -269,6 +269,9 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	if err != nil {
 		return err
 	}
+	if lost, err := lostOwn(d, g.cfg.Instance, g.observer.Latest().Status); err != nil || !lost.IsEmpty() {
+		return errors.Join(err, g.lostOwn(lost))
+	}
 	if err := g.letCatchUp(ctx, d, src); err != nil {
 		return err
 	}
@@ -417,5 +420,9 @@ func (g *Guard) source(s Step) (mysqld.Source, error) {
 }
 
 func sourceAddress(r *mysqld.Replication) string {
-	return r.SourceHost + ":" + strconv.Itoa(int(r.SourcePort))
+	ip, err := netip.ParseAddr(r.SourceHost)
+	if err != nil { // somebody has set a name
+		return r.SourceHost + ":" + strconv.Itoa(int(r.SourcePort))
+	}
+	return netip.AddrPortFrom(ip, r.SourcePort).String()
 }

@@ -124,19 +124,21 @@ func (r *Replica) TransferLeadership(ctx context.Context) error {
 	return fmt.Errorf("transfer leadership: %w: no other voter that answers took over", ErrNoSuccessor)
 }
 
-// waitForSuccessor waits until this server does not lead, for as long as the vendor tries.
+// waitForSuccessor waits until another server leads, for as long as the vendor tries, and says whether this one has ceased
+// to: who stops before the next leader is known leaves an election behind.
 func (r *Replica) waitForSuccessor(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*r.config.Timing.Election)
 	defer cancel()
 	for {
 		changed := r.LeadershipChanged()
-		if r.raft.State() != hraft.Leader {
+		leads := r.raft.State() == hraft.Leader
+		if leader, _ := r.Leader(); !leads && leader != "" && leader != r.config.ID {
 			return true
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return false
+			return !leads
 		}
 	}
 }

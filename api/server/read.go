@@ -76,10 +76,8 @@ func (s *Server) status(c *call) (any, error) {
 			worse(api.Degraded, "%s: %d of %d members are heard", d.Name, d.Heard, d.Members)
 		}
 		full, _ := st.Database(d.Name) // it is in the summary
-		for _, m := range full.Members {
-			if !m.OutOf.Zero() {
-				worse(api.Degraded, "%s: not read from: %s", d.Name, m.OutOf)
-			}
+		for _, t := range s.cfg.Backend.View(d.Name).Troubles(full) {
+			worse(api.Degraded, "%s: %s", d.Name, t)
 		}
 		if d.Durability != registry.Lossless {
 			worse(api.Degraded, "%s: durability is %s", d.Name, d.Durability)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/identity"
 	"github.com/baton-db/baton/registry"
 )
@@ -46,5 +47,42 @@ func TestAServerThatDoesNotAnswerTheLeaderDegradesTheVerdict(t *testing.T) {
 		if st.Verdict != want || (want == api.Degraded) != slices.Contains(st.Reasons, "the server s2 has not answered the leader for 30s") {
 			t.Errorf("not heard for %d ms: %s: %q", silence, st.Verdict, st.Reasons)
 		}
+	}
+}
+
+// What a primary was kept from as a replica is over: nobody looks at it again while it reigns.
+func TestAPrimaryThatWasNotReadFromIsHealthy(t *testing.T) {
+	r := start(t, nil, "s1")
+	r.reign()
+	for _, id := range []registry.InstanceID{"db1", "db2", "db3"} {
+		r.node("s1").Receive(report(id, 1))
+	}
+	r.must(&registry.SetRotation{Database: "orders", Instance: "db1", OutOf: registry.Cause{Code: "ReplicaUnheard", Detail: "db1 does not answer"}})
+	st, err := r.client(r.as(identity.RoleOperator, "alice"), "s1").Status(t.Context(), api.Current)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Databases[0].Primary != "db1" || st.Verdict != api.Healthy {
+		t.Errorf("primary %s, %s: %q", st.Databases[0].Primary, st.Verdict, st.Reasons)
+	}
+}
+
+func TestASettingThatCouldLoseWritesDegradesTheVerdict(t *testing.T) {
+	r := start(t, nil, "s1")
+	r.reign()
+	for _, id := range []registry.InstanceID{"db1", "db2", "db3"} {
+		said := report(id, 1)
+		if id == "db2" {
+			said.Findings = []health.Finding{{Setting: "sync_relay_log", Have: "0", Want: "1", Fatal: true}, {Setting: "performance_schema", Have: "OFF", Want: "ON"}}
+		}
+		r.node("s1").Receive(said)
+	}
+	st, err := r.client(r.as(identity.RoleOperator, "alice"), "s1").Status(t.Context(), api.Current)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "orders: acknowledged writes could be lost: db2 has sync_relay_log = 0. Way out: see FINDINGS in baton db show orders"
+	if st.Verdict != api.Degraded || !slices.Equal(st.Reasons, []string{want}) {
+		t.Errorf("%s: %q", st.Verdict, st.Reasons)
 	}
 }

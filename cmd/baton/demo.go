@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,6 +54,9 @@ Nothing else on the machine is touched, root is not needed, and everything is re
 			if err := opts.Validate(); err != nil {
 				return usageError{err}
 			}
+			if opts.Dir, err = unused(opts.Dir); err != nil {
+				return err
+			}
 			if o.output == "json" {
 				opts.Out = c.ErrOrStderr()
 			}
@@ -69,6 +73,19 @@ Nothing else on the machine is touched, root is not needed, and everything is re
 	return c
 }
 
+// unused is the whole path of dir, for node files. The files of an earlier run are refused: the nodes would remember a
+// cluster whose servers and certificates are gone.
+func unused(dir string) (string, error) {
+	path, err := filepath.Abs(dir)
+	if dir == "" || err != nil {
+		return dir, err
+	}
+	if _, err := os.Lstat(filepath.Join(path, "db1")); err == nil {
+		return "", usage("Remove it, or name another one.", "--dir %s holds the files of an earlier run", dir)
+	}
+	return path, nil
+}
+
 // runDemo runs it; with keep the end is Ctrl-C, and no failure.
 func runDemo(c *cobra.Command, o *options, opts demo.Options, keep bool) error {
 	var wait func(context.Context, *demo.Rig)
@@ -80,14 +97,14 @@ func runDemo(c *cobra.Command, o *options, opts demo.Options, keep bool) error {
 		}
 	}
 	res, err := demo.Run(c.Context(), opts, wait)
-	interrupted := c.Context().Err() != nil && (err == nil || errors.Is(err, context.Canceled))
+	interrupted := c.Context().Err() != nil && (err == nil || err == context.Canceled) // alone: everything was removed
 	switch {
 	case interrupted && kept:
 		fmt.Fprintln(opts.Out, "Everything that ran was stopped and removed.")
 	case interrupted:
 		return errors.New("interrupted: everything that ran was stopped and removed")
 	case errors.Is(err, lab.ErrNoServer):
-		return noServers(err)
+		return noServers(err, opts.Families)
 	case err != nil:
 		return err
 	}
@@ -97,15 +114,23 @@ func runDemo(c *cobra.Command, o *options, opts demo.Options, keep bool) error {
 	return nil
 }
 
-func noServers(err error) error {
-	return helpful{fmt.Errorf("this machine has no database server that the demo could run\n%w", err), howToGetServers}
+// noServers says how to get a server of one of the families; the demo needs the programs and no running service.
+func noServers(err error, families []lab.Family) error {
+	how := "Any one of these is enough. The programs are needed, no service:"
+	for _, f := range families {
+		how += howToGet[f]
+	}
+	return helpful{fmt.Errorf("this machine has no database server that the demo could run\n%w", err), how}
 }
 
-// howToGetServers is for a machine without any; the demo needs the server programs and no running service.
-const howToGetServers = `Any one of these is enough. The programs are needed, no service:
+var howToGet = map[lab.Family]string{
+	lab.MariaDB: `
   Debian, Ubuntu (as root)      apt-get install --no-install-recommends mariadb-server-core mariadb-client-core
-  Fedora, RHEL (as root)        dnf install mariadb-server
-  Debian, Ubuntu without root   scripts/get-mariadb or scripts/get-mysql from the source of baton; then again: baton demo`
+  Fedora, RHEL (as root)        dnf install mariadb-server`,
+	lab.MySQL: `
+  Debian, Ubuntu without root   scripts/get-mysql from the source of baton; then again: baton demo
+  anywhere                      MySQL 8.0.26 or later, with mysqld in PATH`,
+}
 
 func families(name string) ([]lab.Family, error) {
 	switch name {

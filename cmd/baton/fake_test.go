@@ -119,7 +119,7 @@ func (f *fake) ackers(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(res) // the client says what it got
 }
 
-// switchover answers by the wanted winner.
+// switchover answers by the wanted winner and by the reason.
 func (f *fake) switchover(w http.ResponseWriter, r *http.Request) {
 	if r.PathValue("db") == "slow" {
 		f.arrived <- struct{}{}
@@ -133,16 +133,16 @@ func (f *fake) switchover(w http.ResponseWriter, r *http.Request) {
 	}
 	res := api.SwitchoverResult{Database: "orders", From: "db1", To: req.To, Epoch: 18, Index: 48212, Outcome: api.OutcomeDone, Primary: req.To,
 		Phase: registry.Serving, Timings: api.Timings{Revoked: 1.5, Promoting: 20, Serving: 61.25}}
-	switch req.To {
-	case "db3":
+	switch {
+	case req.To == "db3":
 		w.WriteHeader(http.StatusConflict)
 		_ = json.NewEncoder(w).Encode(api.Problem{Status: 409, Code: api.CodeLagging, Detail: "db3 is 40 s behind, at most 3 s can be made up",
 			Hint: "wait until it has caught up", Node: "db2", Index: 48211}) // the client says what it got
 		return
-	case "late":
+	case req.Reason == "late":
 		w.WriteHeader(http.StatusAccepted)
 		res.Outcome, res.Primary, res.Phase, res.Timings = api.OutcomeRunning, "", registry.Closing, api.Timings{Revoked: 1.5}
-	case "lame":
+	case req.Reason == "lame":
 		res.Outcome, res.Primary, res.Detail = api.OutcomeUndone, "db1", "SwitchoverUndone: db1 did not close within 3s and stays primary"
 	}
 	_ = json.NewEncoder(w).Encode(res) // the client says what it got

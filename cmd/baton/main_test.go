@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -116,16 +117,47 @@ func TestEveryCommandIsDocumentedAndShowsAnExample(t *testing.T) {
 }
 
 func TestDemoOnAMachineWithoutServersSaysWhatToInstall(t *testing.T) {
-	var w strings.Builder
-	report(&w, noServers(fmt.Errorf("find MariaDB in PATH: %w: run this or that", lab.ErrNoServer)))
-	for _, want := range []string{"apt-get install --no-install-recommends mariadb-server-core", "dnf install", "scripts/get-mariadb", "find MariaDB in PATH"} {
-		if !strings.Contains(w.String(), want) {
-			t.Errorf("no %q in:\n%s", want, w.String())
+	mariadb := []string{"apt-get install --no-install-recommends mariadb-server-core", "dnf install mariadb-server"}
+	mysql := []string{"scripts/get-mysql", "MySQL 8.0.26 or later"}
+	for _, tt := range []struct {
+		families      []lab.Family
+		want, without []string
+	}{
+		{[]lab.Family{lab.MariaDB, lab.MySQL}, slices.Concat(mariadb, mysql), nil},
+		{[]lab.Family{lab.MariaDB}, mariadb, mysql},
+		{[]lab.Family{lab.MySQL}, mysql, mariadb},
+	} {
+		var w strings.Builder
+		report(&w, noServers(fmt.Errorf("find it in PATH: %w: run this or that", lab.ErrNoServer), tt.families))
+		for _, want := range append(tt.want, "find it in PATH") {
+			if !strings.Contains(w.String(), want) {
+				t.Errorf("%v: no %q in:\n%s", tt.families, want, w.String())
+			}
+		}
+		for _, not := range append(tt.without, "scripts/get-mariadb") { // which needs root and apt, as the line with apt-get says
+			if strings.Contains(w.String(), not) {
+				t.Errorf("%v: %q in:\n%s", tt.families, not, w.String())
+			}
 		}
 	}
-	for _, script := range []string{"get-mariadb", "get-mysql"} {
-		if _, err := os.Stat(filepath.Join("../../scripts", script)); err != nil {
-			t.Error(err)
+	if _, err := os.Stat("../../scripts/get-mysql"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestADirectoryOfAnEarlierDemoIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, name := range []string{".", "new"} {
+		if got, err := unused(name); err != nil || got != filepath.Join(dir, name) {
+			t.Errorf("%s: %q, %v: want the whole path", name, got, err)
 		}
+	}
+	if err := os.MkdirAll(filepath.Join("old", "db1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	if code := run(t.Context(), []string{"demo", "--dir", "old"}, streams{nil, &stderr, &stderr}); code != exitUsage || !strings.Contains(stderr.String(), "--dir old holds the files of an earlier run") {
+		t.Errorf("exit status %d: %s", code, stderr.String())
 	}
 }

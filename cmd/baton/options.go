@@ -48,7 +48,8 @@ func (o *options) validate() error {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			addr = net.JoinHostPort(strings.Trim(addr, "[]"), strconv.Itoa(agent.DefaultAPIPort))
 		}
-		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
+		host, port, err := net.SplitHostPort(addr)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 || host == "" {
 			return usage("Want HOST or HOST:PORT, such as 10.0.0.11:7450.", "--addr %.80q", o.addrs[i])
 		}
 		o.addrs[i] = addr

@@ -115,7 +115,7 @@ func drawInstance(p *page, d *registry.Database, i api.InstanceView) {
 // drawTroubles says what is wrong with one instance; nothing when all is well.
 func drawTroubles(p *page, d *registry.Database, i api.InstanceView) {
 	label := fmt.Sprintf("  %s: ", i.Instance)
-	if m, _ := d.Member(i.Instance); !m.OutOf.Zero() {
+	if m, _ := d.Member(i.Instance); !m.OutOf.Zero() && i.Part != api.PartPrimary {
 		p.text(label+"not read from: ", m.OutOf.String())
 	}
 	if m, _ := d.Member(i.Instance); !m.Leaving.Zero() {

@@ -35,6 +35,10 @@ func drawStatus(p *page, s api.Status) {
 	p.line("consensus  %s, %s, applied %d", plural(len(s.Raft.Peers), "server"), leader, s.Raft.Applied)
 	p.line("seen from  %s, baton %s%s", s.Node, clean(s.Version), contact(s.Meta))
 	p.line("")
+	if s.Raft.Leader == "" && len(s.Databases) == 0 {
+		p.line("no databases are known here; without a leader none can be made known")
+		return
+	}
 	drawDatabases(p, s.Databases)
 }
 

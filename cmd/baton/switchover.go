@@ -99,6 +99,14 @@ func (s *switchover) plan(ctx context.Context, c *cobra.Command, client *api.Cli
 	if err != nil {
 		return err
 	}
+	if s.refused(v.Database) != nil { // unless this server knows less than the others
+		if v, err = client.Database(ctx, s.database, api.Current); err != nil {
+			return err
+		}
+		if err := s.refused(v.Database); err != nil {
+			return err
+		}
+	}
 	d := v.Database
 	to, choice := string(s.request.To), ""
 	if to == "" {
@@ -117,6 +125,20 @@ func (s *switchover) plan(ctx context.Context, c *cobra.Command, client *api.Cli
 	p.line("  5 publish   primary.%s.db names the new primary, all others follow it", s.database)
 	p.line("  undo        by itself, when step 3 or 4 takes longer than %d s", d.Policy.SwitchoverSeconds)
 	return p.flush(c.ErrOrStderr())
+}
+
+// refused is what a server would answer without having looked at anything: there is no plan to agree to.
+func (s *switchover) refused(d *registry.Database) error {
+	to := s.request.To
+	switch _, known := d.Member(to); {
+	case to == "":
+		return nil
+	case !known:
+		return api.NewProblem(api.CodeNoInstance, fmt.Sprintf("baton db show %s lists its servers", d.Name), "%s has no replica %s", d.Name, to)
+	case to == d.Primary:
+		return api.NewProblem(api.CodeIsPrimary, "nothing is to be done", "%s is the primary of %s already, in epoch %d", to, d.Name, d.Epoch)
+	}
+	return nil
 }
 
 func orNobody(id registry.InstanceID) string {

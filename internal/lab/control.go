@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -134,7 +135,7 @@ func (s *Server) exec() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	argv := append(append([]string(nil), s.bin.command...), s.flags()...)
+	argv := slices.Concat(s.opts.Enter, s.bin.command, s.flags())
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = s.dir
 	cmd.Stdout, cmd.Stderr = out, out

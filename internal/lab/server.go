@@ -29,6 +29,11 @@ type Options struct {
 	ServerID uint32
 	// Dir is an existing directory in which the server makes its own; "" means the lab's, which is on tmpfs when it can be.
 	Dir string
+	// DataDir is where the data directory is made, on a file system that a test wants to fill or freeze; "" means in Dir. What
+	// is not data (socket, error log, locks) stays in Dir.
+	DataDir string
+	// Enter is a command that runs the server, as nsenter does; it must exec it, so that the process id stays. Empty: none.
+	Enter []string
 	// Extra are flags for the server itself; they override all others.
 	Extra []string
 	// Supervise, when above 0, starts the server again that long after it ended without being asked to by Kill, Stop or
@@ -110,7 +115,12 @@ func (s *Server) Addr() netip.AddrPort { return netip.AddrPortFrom(s.opts.IP, s.
 func (s *Server) Socket() string { return s.path("sock") }
 
 // DataDir returns the path of the server's data directory. It exists after the first Start or Wipe.
-func (s *Server) DataDir() string { return s.path("data") }
+func (s *Server) DataDir() string {
+	if s.opts.DataDir != "" {
+		return s.opts.DataDir
+	}
+	return s.path("data")
+}
 
 func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
 
@@ -197,7 +207,7 @@ func (s *Server) Close() error {
 	s.wg.Wait()
 	s.disk.Lock()
 	defer s.disk.Unlock()
-	if err := errors.Join(os.RemoveAll(s.dir), s.lock.Close()); err != nil {
+	if err := errors.Join(os.RemoveAll(s.DataDir()), os.RemoveAll(s.dir), s.lock.Close()); err != nil {
 		return fmt.Errorf("close %s: %w", s.opts.Name, err)
 	}
 	return nil

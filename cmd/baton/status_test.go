@@ -1,0 +1,27 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/registry"
+)
+
+// Before the first leader nothing is agreed on, so nothing is known of what the node files say.
+func TestStatusWithoutALeaderDoesNotBlameTheConfiguration(t *testing.T) {
+	for leader, want := range map[registry.NodeID]string{
+		"":    "no databases are known here; without a leader none can be made known",
+		"db1": "no databases: none of the nodes has a mysql block in its configuration",
+	} {
+		var w strings.Builder
+		p := newPage()
+		drawStatus(p, api.Status{Cluster: "prod", Node: "db1", Verdict: api.Degraded, Raft: api.RaftStatus{Leader: leader}})
+		if err := p.flush(&w); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(w.String(), "\n"+want+"\n") {
+			t.Errorf("leader %q: want %q at the end of\n%s", leader, want, w.String())
+		}
+	}
+}

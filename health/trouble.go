@@ -1,0 +1,30 @@
+package health
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/baton-db/baton/registry"
+)
+
+// Troubles are what is wrong with members of d that do not keep it from being written to, in words for people. What a
+// primary was kept from as a replica does not matter while it reigns.
+func (v View) Troubles(d *registry.Database) []string {
+	var all []string
+	for _, m := range d.Members {
+		if !m.OutOf.Zero() && m.ID != d.Primary {
+			all = append(all, fmt.Sprintf("not read from: %s", m.OutOf))
+		}
+		var unsafe []string
+		for _, f := range v[m.ID].Findings {
+			if f.Fatal {
+				unsafe = append(unsafe, f.Setting+" = "+f.Have)
+			}
+		}
+		if len(unsafe) > 0 {
+			all = append(all, fmt.Sprintf("acknowledged writes could be lost: %s has %s. Way out: see FINDINGS in baton db show %s",
+				m.ID, strings.Join(unsafe, ", "), d.Name))
+		}
+	}
+	return all
+}

@@ -3,12 +3,13 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FAMILY ?=
 RUNS ?= 0
+N ?= 1000000
 MINUTES ?= 10
 SEED ?= 0
 CALM ?=
 ARGS ?=
 
-.PHONY: help build demo test check bench-failover bench-store chaos servers
+.PHONY: help build demo test check sim mutants bench-failover bench-store chaos servers
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,6 +38,12 @@ check: ## format, vet, static analysis, house rules
 	go vet ./...
 	go tool staticcheck ./...
 	go test -count=1 .
+
+sim: ## random schedules of faults against the real decisions (N=1000000 SEED=1)
+	go run ./cmd/sim -n $(N) -seed $(if $(filter 0,$(SEED)),1,$(SEED))
+
+mutants: ## breaks the source in many ways; each must be noticed (N=1000000 SEED=1)
+	go run ./cmd/mutants -n $(N) -seed $(if $(filter 0,$(SEED)),1,$(SEED))
 
 bench-failover: build servers ## how long writers wait when the primary fails (FAMILY=mysql RUNS=5)
 	go run ./cmd/bench-failover -family "$(FAMILY)" -runs $(RUNS)

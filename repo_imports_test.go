@@ -51,7 +51,9 @@ var picture = map[string][]string{
 	"internal/chaos/witness": {"registry", "hostsgen", "identity", "api", "demo"},
 	"internal/chaos":         {"registry", "promote/decide", "api", "demo", "internal/lab", "internal/netlab", "internal/chaos/witness"},
 	// Whose certificate, which servers.
-	"cmd/*": {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos"},
+	"cmd/*":           {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos", "internal/sim", "internal/mutant"},
+	"internal/sim":    {"registry", "health", "mysqld", "promote", "promote/decide", "promote/promise", "internal/mysqldtest"},
+	"internal/mutant": {},
 }
 
 func checkImports(t *tree) []violation {

@@ -136,6 +136,7 @@ var largePackages = map[string]struct {
 }{
 	"demo":         {1600, "the rig, its load and its faults are one laboratory, which the demo, the bench and chaos share"},
 	"internal/lab": {1700, "what is true of one family only stands beside what is true of both"},
+	"internal/sim": {2200, "what can happen, to whom, and what must hold then are changed together and read side by side"},
 	"api":          {1600, "what goes over the wire stands beside the client that sends it"},
 	"cmd/baton":    {1700, "every command is half help and plan, and they share how a question is asked and shown"},
 	"registry":     {1700, "a reign and the changes of its ackers are one state machine, whose steps are read side by side"},

@@ -2,7 +2,6 @@ package mysqld
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +28,13 @@ const (
 //
 // Sets of different families are kept apart: a set joined of both is contained in neither.
 type GTIDSet struct {
-	runs map[origin][]run // no value is empty; runs are sorted, disjoint and not adjacent; never changed once shared
+	all []numbers // sorted by origin, each once; never changed once shared
+}
+
+// numbers is what one origin numbered.
+type numbers struct {
+	origin
+	runs []run // not empty, sorted, disjoint and not adjacent; never changed once shared
 }
 
 // origin is who numbered a transaction, and in which series.
@@ -44,7 +49,10 @@ type run struct{ first, last uint64 }
 
 // compare orders origins the way the servers print them.
 func (o origin) compare(p origin) int {
-	if o.flavor != p.flavor || o.flavor == MySQL {
+	switch {
+	case o == p:
+		return 0
+	case o.flavor != p.flavor || o.flavor == MySQL:
 		return cmp.Or(cmp.Compare(o.flavor, p.flavor), cmp.Compare(o.source, p.source), cmp.Compare(o.series, p.series))
 	}
 	return cmp.Or(compareDecimal(o.series, p.series), compareDecimal(o.source, p.source))
@@ -54,22 +62,50 @@ func compareDecimal(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-func (s GTIDSet) origins() []origin {
-	return slices.SortedFunc(maps.Keys(s.runs), origin.compare)
+// item is one run as it is read.
+type item struct {
+	origin
+	run
+}
+
+// gathered makes a set of runs in any order, which may overlap. It owns its argument.
+func gathered(items []item) GTIDSet {
+	slices.SortFunc(items, func(a, b item) int { return cmp.Or(a.origin.compare(b.origin), cmp.Compare(a.first, b.first)) })
+	var s GTIDSet
+	runs := make([]run, 0, len(items))
+	for i := 0; i < len(items); {
+		k, from := items[i].origin, len(runs)
+		for ; i < len(items) && items[i].origin == k; i++ {
+			runs = extended(runs, from, items[i].run)
+		}
+		s.all = append(s.all, numbers{k, runs[from:len(runs):len(runs)]})
+	}
+	return s
+}
+
+// extended appends r to runs[from:], where nothing begins later, or merges it with the last one if they overlap or touch.
+func extended(runs []run, from int, r run) []run {
+	if n := len(runs); n > from && r.first-1 <= runs[n-1].last { // first is at least 1
+		runs[n-1].last = max(runs[n-1].last, r.last)
+		return runs
+	}
+	return append(runs, r)
 }
 
 // IsEmpty says whether the set has no transaction.
-func (s GTIDSet) IsEmpty() bool { return len(s.runs) == 0 }
+func (s GTIDSet) IsEmpty() bool { return len(s.all) == 0 }
 
 // Equal says whether both sets have the same transactions.
-func (s GTIDSet) Equal(o GTIDSet) bool { return maps.EqualFunc(s.runs, o.runs, slices.Equal[[]run]) }
+func (s GTIDSet) Equal(o GTIDSet) bool {
+	return slices.EqualFunc(s.all, o.all, func(a, b numbers) bool { return a.origin == b.origin && slices.Equal(a.runs, b.runs) })
+}
 
 // Count is the number of transactions in the set. On MariaDB, where numbers are given per domain and not per server, it
 // counts too many: it serves to say "more" or "none", not to say how many.
 func (s GTIDSet) Count() uint64 {
 	var n uint64
-	for _, runs := range s.runs {
-		for _, r := range runs {
+	for _, x := range s.all {
+		for _, r := range x.runs {
 			n += r.last - r.first + 1
 		}
 	}
@@ -77,40 +113,100 @@ func (s GTIDSet) Count() uint64 {
 }
 
 // Contains says whether every transaction of o is in s.
-func (s GTIDSet) Contains(o GTIDSet) bool { return o.Minus(s).IsEmpty() }
+func (s GTIDSet) Contains(o GTIDSet) bool {
+	for _, x := range o.all {
+		if !covers(s.of(x.origin), x.runs) {
+			return false
+		}
+	}
+	return true
+}
+
+// of returns the runs of one origin.
+func (s GTIDSet) of(k origin) []run {
+	if len(s.all) > 8 { // a few are found sooner by looking at each
+		i, ok := slices.BinarySearchFunc(s.all, k, func(x numbers, k origin) int { return x.compare(k) })
+		if !ok {
+			return nil
+		}
+		return s.all[i].runs
+	}
+	for i := range s.all {
+		if s.all[i].origin == k {
+			return s.all[i].runs
+		}
+	}
+	return nil
+}
+
+// covers says whether every number of b is in a.
+func covers(a, b []run) bool {
+	for _, r := range b {
+		for len(a) > 0 && a[0].last < r.first {
+			a = a[1:]
+		}
+		if len(a) == 0 || r.first < a[0].first || r.last > a[0].last {
+			return false
+		}
+	}
+	return true
+}
 
 // Union is the transactions of either set.
 func (s GTIDSet) Union(o GTIDSet) GTIDSet {
 	switch {
-	case s.IsEmpty():
-		return o
-	case o.IsEmpty():
+	case s.Contains(o):
 		return s
+	case o.Contains(s):
+		return o
 	}
-	runs := maps.Clone(s.runs)
-	for k, more := range o.runs {
-		runs[k] = joined(slices.Concat(runs[k], more))
+	out := GTIDSet{all: make([]numbers, 0, len(s.all)+len(o.all))}
+	a, b := s.all, o.all
+	for len(a) > 0 && len(b) > 0 {
+		switch c := a[0].compare(b[0].origin); {
+		case c < 0:
+			out.all, a = append(out.all, a[0]), a[1:]
+		case c > 0:
+			out.all, b = append(out.all, b[0]), b[1:]
+		default:
+			out.all = append(out.all, numbers{a[0].origin, merged(a[0].runs, b[0].runs)})
+			a, b = a[1:], b[1:]
+		}
 	}
-	return GTIDSet{runs: runs}
+	out.all = append(append(out.all, a...), b...)
+	return out
+}
+
+// merged is the numbers of either.
+func merged(a, b []run) []run {
+	out := make([]run, 0, len(a)+len(b))
+	for len(a) > 0 || len(b) > 0 {
+		if len(b) == 0 || (len(a) > 0 && a[0].first <= b[0].first) {
+			out, a = extended(out, 0, a[0]), a[1:]
+		} else {
+			out, b = extended(out, 0, b[0]), b[1:]
+		}
+	}
+	return out
 }
 
 // Minus is the transactions of s that o lacks.
 func (s GTIDSet) Minus(o GTIDSet) GTIDSet {
-	return s.each(func(k origin, mine []run) []run { return without(mine, o.runs[k]) })
+	return s.each(func(x numbers) []run { return without(x.runs, o.of(x.origin)) })
 }
 
 // Intersect is the transactions of both sets.
 func (s GTIDSet) Intersect(o GTIDSet) GTIDSet {
-	return s.each(func(k origin, mine []run) []run { return without(mine, without(mine, o.runs[k])) })
+	return s.each(func(x numbers) []run { return without(x.runs, without(x.runs, o.of(x.origin))) })
 }
 
 // Only is the transactions that one server originated: a server UUID on MySQL, with all its tags, a decimal server id
 // on MariaDB, in all domains.
 func (s GTIDSet) Only(source string) GTIDSet {
 	source = strings.ToLower(source)
-	return s.each(func(k origin, mine []run) []run {
-		if k.source == source {
-			return mine
+	return s.each(func(x numbers) []run {
+		if x.source == source {
+			return x.runs
 		}
 		return nil
 	})
@@ -120,31 +216,14 @@ func (s GTIDSet) Only(source string) GTIDSet {
 func (s GTIDSet) Without(source string) GTIDSet { return s.Minus(s.Only(source)) }
 
 // each builds a set from what keep leaves of every series.
-func (s GTIDSet) each(keep func(origin, []run) []run) GTIDSet {
+func (s GTIDSet) each(keep func(numbers) []run) GTIDSet {
 	var out GTIDSet
-	for k, mine := range s.runs {
-		if left := keep(k, mine); len(left) > 0 {
-			if out.runs == nil {
-				out.runs = make(map[origin][]run, len(s.runs))
-			}
-			out.runs[k] = left
+	for _, x := range s.all {
+		if left := keep(x); len(left) > 0 {
+			out.all = append(out.all, numbers{x.origin, left})
 		}
 	}
 	return out
-}
-
-// joined sorts runs and merges those that overlap or touch. It owns its argument.
-func joined(runs []run) []run {
-	slices.SortFunc(runs, func(a, b run) int { return cmp.Compare(a.first, b.first) })
-	out := runs[:0]
-	for _, r := range runs {
-		if n := len(out); n > 0 && r.first-1 <= out[n-1].last { // first is at least 1
-			out[n-1].last = max(out[n-1].last, r.last)
-			continue
-		}
-		out = append(out, r)
-	}
-	return slices.Clip(out)
 }
 
 // without cuts the runs of b out of the runs of a; both are sorted and disjoint.
@@ -181,8 +260,8 @@ func without(a, b []run) []run {
 func (s GTIDSet) String() string {
 	var b strings.Builder
 	var last origin
-	for i, k := range s.origins() {
-		runs := s.runs[k]
+	for i, x := range s.all {
+		k, runs := x.origin, x.runs
 		switch {
 		case k.flavor == MariaDB:
 			writeMariaDB(&b, i, k, runs)

@@ -3,7 +3,6 @@ package mysqld
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,11 +10,6 @@ import (
 
 // MaxGTIDText is the longest text of a set that is read, in bytes.
 const MaxGTIDText = 1 << 20
-
-var (
-	uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	tagPattern  = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,31}$`)
-)
 
 // maxGNO is the largest number MySQL gives to a transaction.
 const maxGNO = math.MaxInt64 - 1
@@ -38,16 +32,14 @@ func ParseGTIDSet(flavor Flavor, text string) (GTIDSet, error) {
 	if text = trimSpace(text); text == "" {
 		return GTIDSet{}, nil
 	}
-	runs := map[origin][]run{}
+	var items []item
 	for part := range strings.SplitSeq(text, ",") {
-		if err := element(trimSpace(part), runs); err != nil {
+		var err error
+		if items, err = element(trimSpace(part), items); err != nil {
 			return GTIDSet{}, fmt.Errorf("%s GTID set: %q: %w", flavor, clipped(part), err)
 		}
 	}
-	for k := range runs {
-		runs[k] = joined(runs[k])
-	}
-	return GTIDSet{runs: runs}, nil
+	return gathered(items), nil
 }
 
 func trimSpace(s string) string { return strings.Trim(s, " \t\r\n") }
@@ -61,28 +53,38 @@ func clipped(s string) string {
 }
 
 // parseMySQL reads uuid[:tag]:interval[:interval...][:tag:interval...]; a tag holds until the next one.
-func parseMySQL(part string, runs map[origin][]run) error {
+func parseMySQL(part string, items []item) ([]item, error) {
 	source, rest, _ := strings.Cut(part, ":")
 	k := origin{flavor: MySQL, source: strings.ToLower(source)}
-	if !uuidPattern.MatchString(k.source) {
-		return fmt.Errorf("%q is not a server UUID", clipped(source))
+	if !isUUID(k.source) {
+		return nil, fmt.Errorf("%q is not a server UUID", clipped(source))
 	}
 	bare := false // a tag was read and no interval of it yet
-	for item := range strings.SplitSeq(rest, ":") {
-		if tag := strings.ToLower(item); tagPattern.MatchString(tag) && !bare {
+	for text := range strings.SplitSeq(rest, ":") {
+		if tag := strings.ToLower(text); isTag(tag) && !bare {
 			k.series, bare = tag, true
 			continue
 		}
-		r, err := parseInterval(item)
+		r, err := parseInterval(text)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		runs[k], bare = append(runs[k], r), false
+		items, bare = append(items, item{k, r}), false
 	}
 	if bare {
-		return fmt.Errorf("tag %q has no interval", k.series)
+		return nil, fmt.Errorf("tag %q has no interval", k.series)
 	}
-	return nil
+	return items, nil
+}
+
+// isUUID says whether s is a UUID in lower case.
+func isUUID(s string) bool {
+	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' && strings.Count(s, "-") == 4 && strings.Trim(s, "0123456789abcdef-") == ""
+}
+
+// isTag says whether s is a tag in lower case: a letter or _, and up to 31 letters, digits or _.
+func isTag(s string) bool {
+	return len(s) > 0 && len(s) <= 32 && s[0] > '9' && strings.Trim(s, "_0123456789abcdefghijklmnopqrstuvwxyz") == ""
 }
 
 func parseInterval(item string) (run, error) {
@@ -105,34 +107,33 @@ func parseInterval(item string) (run, error) {
 }
 
 // parseMariaDB reads domain-server-sequence, or domain-server-first..last.
-func parseMariaDB(part string, runs map[origin][]run) error {
-	fields := strings.Split(part, "-")
-	if len(fields) != 3 {
-		return fmt.Errorf("want domain-server-sequence")
+func parseMariaDB(part string, items []item) ([]item, error) {
+	domain, rest, one := strings.Cut(part, "-")
+	server, sequence, two := strings.Cut(rest, "-")
+	if !one || !two || strings.Contains(sequence, "-") {
+		return nil, fmt.Errorf("want domain-server-sequence")
 	}
-	for _, id := range fields[:2] {
-		if n, err := strconv.ParseUint(id, 10, 32); err != nil || strconv.FormatUint(n, 10) != id {
-			return fmt.Errorf("%q is not a domain or server id", clipped(id))
+	for _, id := range [2]string{domain, server} {
+		if _, err := strconv.ParseUint(id, 10, 32); err != nil || (len(id) > 1 && id[0] == '0') || id[0] == '+' {
+			return nil, fmt.Errorf("%q is not a domain or server id", clipped(id))
 		}
 	}
-	k, r := origin{flavor: MariaDB, series: fields[0], source: fields[1]}, run{first: 1}
-	sequence := fields[2]
+	k, r := origin{flavor: MariaDB, series: domain, source: server}, run{first: 1}
 	if from, to, ranged := strings.Cut(sequence, ".."); ranged {
 		var err error
 		if r.first, err = parseNumber(from, math.MaxUint64); err != nil {
-			return err
+			return nil, err
 		}
 		sequence = to
 	}
 	var err error
 	if r.last, err = parseNumber(sequence, math.MaxUint64); err != nil {
-		return err
+		return nil, err
 	}
 	if r.last < r.first {
-		return fmt.Errorf("it ends before it begins")
+		return nil, fmt.Errorf("it ends before it begins")
 	}
-	runs[k] = append(runs[k], r)
-	return nil
+	return append(items, item{k, r}), nil
 }
 
 func parseNumber(text string, limit uint64) (uint64, error) {
@@ -162,28 +163,18 @@ func (s *GTIDSet) UnmarshalText(text []byte) error {
 // perDomain is, for MariaDB, the highest transaction of every domain in the form of a position: what MASTER_GTID_WAIT
 // and gtid_slave_pos take. A position holds one entry per domain.
 func (s GTIDSet) perDomain() string {
-	top := map[string]origin{}
 	var domains []string
-	for _, k := range s.origins() {
-		best, ok := top[k.series]
-		if !ok {
-			domains = append(domains, k.series)
+	var top numbers
+	for i, x := range s.all { // sorted by domain
+		if i == 0 || x.series != top.series || x.highest() > top.highest() {
+			if i > 0 && x.series == top.series {
+				domains = domains[:len(domains)-1]
+			}
+			top = x
+			domains = append(domains, x.series+"-"+x.source+"-"+strconv.FormatUint(x.highest(), 10))
 		}
-		if !ok || s.highest(k) > s.highest(best) {
-			top[k.series] = k
-		}
-	}
-	for i, d := range domains {
-		k := top[d]
-		domains[i] = d + "-" + k.source + "-" + strconv.FormatUint(s.highest(k), 10)
 	}
 	return strings.Join(domains, ",")
 }
 
-func (s GTIDSet) highest(k origin) uint64 {
-	runs := s.runs[k]
-	if len(runs) == 0 {
-		return 0
-	}
-	return runs[len(runs)-1].last
-}
+func (x numbers) highest() uint64 { return x.runs[len(x.runs)-1].last }

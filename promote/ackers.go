@@ -11,7 +11,7 @@ import (
 
 // ask makes the open primary wait for as many acknowledgements as the state says.
 func (g *Guard) ask(ctx context.Context, s Step) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := g.within(ctx, 2*time.Second)
 	defer cancel()
 	if err := g.server.RequireAcks(ctx, s.K); err != nil {
 		return fmt.Errorf("wait for %d acknowledgements: %w", s.K, err)
@@ -23,7 +23,7 @@ func (g *Guard) ask(ctx context.Context, s Step) error {
 // prove has a commit acknowledged that begins after this guard has seen the present revision. What was committed before
 // is then on as many others, however it was acknowledged.
 func (g *Guard) prove(ctx context.Context, d *registry.Database, s Step) error {
-	ctx, cancel := context.WithTimeout(ctx, proofWait)
+	ctx, cancel := g.within(ctx, proofWait)
 	defer cancel()
 	before := g.observer.Latest().Incarnation
 	if err := g.server.Prove(ctx, s.K, string(g.cfg.Instance), d.Revision); err != nil {

@@ -69,9 +69,10 @@ type Guard struct {
 	server   Server
 	observer Observer
 	feed     Feed
-	file     *promise.File
+	file     Promises
 	log      *slog.Logger
 	last     Step // that Run looked at
+	driven   bool // no clock bounds its calls: see Driven
 
 	mu   sync.Mutex
 	done done
@@ -99,13 +100,17 @@ func NewGuard(cfg GuardConfig, server Server, observer Observer, feed Feed) (*Gu
 	if err != nil {
 		return nil, err
 	}
+	return guardWith(cfg, p, server, observer, feed), nil
+}
+
+func guardWith(cfg GuardConfig, p Promises, server Server, observer Observer, feed Feed) *Guard {
 	if cfg.Notify == nil {
 		cfg.Notify = func() {}
 	}
 	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, file: p, log: cfg.Logger}
 	g.done.record = p.Record()
 	g.done.report.Promise = p.Record().Promise
-	return g, nil
+	return g
 }
 
 // PromiseFile is the name of the promise file, for registry.Member.PromiseFile.
@@ -225,13 +230,18 @@ func rest(v Verb, err error) time.Duration {
 	return 20 * time.Millisecond
 }
 
-// cancelWhenOver cancels a step as soon as what it was made for is over (G3). A step for an election is still right once
-// the winner serves.
+// Over reports whether a step that was begun in d must end now (G3). A step for an election is still right once the
+// winner serves.
+func Over(d, now *registry.Database) bool {
+	return now.Epoch != d.Epoch || (now.Phase != d.Phase && now.Phase != registry.Serving)
+}
+
+// cancelWhenOver cancels a step as soon as what it was made for is over.
 func (g *Guard) cancelWhenOver(ctx context.Context, cancel context.CancelFunc, d *registry.Database) {
 	for {
 		changed := g.feed.Changed()
 		now, ok := g.feed.State().Database(g.cfg.Database)
-		if ok && (now.Epoch != d.Epoch || (now.Phase != d.Phase && now.Phase != registry.Serving)) {
+		if ok && Over(d, now) {
 			cancel()
 			return
 		}
@@ -312,7 +322,15 @@ func (g *Guard) keep(change func(*promise.Record)) error {
 }
 
 func (g *Guard) refresh(ctx context.Context) health.Observation {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := g.within(ctx, time.Second)
 	defer cancel()
 	return g.observer.Refresh(ctx)
+}
+
+// within bounds a call.
+func (g *Guard) within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if g.driven {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, limit)
 }

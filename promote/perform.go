@@ -55,7 +55,7 @@ func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error
 
 // fence stops the receiver so that it stays stopped, and only then reads the position.
 func (g *Guard) fence(ctx context.Context, d *registry.Database) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := g.within(ctx, 10*time.Second)
 	defer cancel()
 	if err := g.server.StopReceiver(ctx); err != nil {
 		return fmt.Errorf("stop receiver: %w", err)
@@ -81,7 +81,7 @@ func (g *Guard) fence(ctx context.Context, d *registry.Database) error {
 // so that they look the name up again.
 func (g *Guard) closeWrites(ctx context.Context, d *registry.Database) error {
 	limit := time.Duration(d.Policy.SwitchoverSeconds) * time.Second
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := g.within(ctx, limit)
 	defer cancel()
 	if err := g.attest(ctx, d); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (g *Guard) reignedHere(d *registry.Database, o health.Observation) bool {
 }
 
 func (g *Guard) shut(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := g.within(ctx, 2*time.Second)
 	defer cancel()
 	g.log.Warn("the server takes writes although it may not: closing it")
 	if err := g.server.CloseWrites(ctx); err != nil {
@@ -215,7 +215,7 @@ func (g *Guard) becomeSource(ctx context.Context, d *registry.Database, o health
 			return false, err
 		}
 		g.phase("waiting until the base is applied")
-		waitCtx, cancel := context.WithTimeout(ctx, baseWait)
+		waitCtx, cancel := g.within(ctx, baseWait)
 		defer cancel()
 		if err := g.server.WaitApplied(waitCtx, base); err != nil {
 			if waitCtx.Err() != nil && ctx.Err() == nil {
@@ -263,7 +263,7 @@ func (g *Guard) phase(what string) {
 
 // follow points the server at the winner. Elect has proved that it holds nothing beyond the base.
 func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := g.within(ctx, 30*time.Second)
 	defer cancel()
 	src, err := g.source(s)
 	if err != nil {
@@ -285,25 +285,27 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	}
 	g.mu.Lock()
 	g.done.follows, g.done.target = o.Incarnation, mysqld.GTIDSet{}
+	again := g.done.record.Follows == d.Epoch && g.done.record.Whole != o.Incarnation
 	g.mu.Unlock()
 	// Whoever follows from the base on acknowledges nothing it has not received in order: its memory is whole. A reign
-	// that is kept has no such beginning: what was forgotten before is still missing.
-	kept := d.Proof == registry.ProofKept
+	// that is kept has no such beginning, nor has a process whose predecessor followed in this epoch already, and may have
+	// acknowledged what was lost with it: what was forgotten is still missing.
+	whole := d.Proof != registry.ProofKept && !again
 	err = g.keep(func(r *promise.Record) {
 		r.Follows = d.Epoch
-		if !kept {
+		if whole {
 			r.Whole = o.Incarnation
 		}
 		r.ReignOver(o.Incarnation, d.Epoch)
 	})
-	g.note(func(r *health.Guard) { r.CaughtUp, r.Diverged = !kept, "" })
+	g.note(func(r *health.Guard) { r.CaughtUp, r.Diverged = whole, "" })
 	return err
 }
 
 // rejoin follows the reigning primary after proving that this server has nothing that the primary lacks: MySQL would
 // take it back silently and leave it different for ever.
 func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := g.within(ctx, 30*time.Second)
 	defer cancel()
 	src, err := g.source(s)
 	if err != nil {
@@ -398,7 +400,7 @@ func (g *Guard) measure(ctx context.Context, s Step) error {
 }
 
 func (g *Guard) open(ctx context.Context, d *registry.Database) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := g.within(ctx, 5*time.Second)
 	defer cancel()
 	if err := g.server.OpenWrites(ctx); err != nil {
 		return fmt.Errorf("open: %w", err)

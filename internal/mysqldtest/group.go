@@ -3,6 +3,7 @@ package mysqldtest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/baton-db/baton/mysqld"
@@ -15,7 +16,9 @@ type Txn struct {
 	Number uint64
 }
 
-func (t Txn) String() string { return fmt.Sprintf("%d:%d", t.Origin, t.Number) }
+func (t Txn) String() string {
+	return strconv.Itoa(int(t.Origin)) + ":" + strconv.FormatUint(t.Number, 10)
+}
 
 // Kind is what a transaction was written for.
 type Kind string
@@ -37,20 +40,47 @@ type Group struct {
 
 	mu      sync.Mutex
 	servers []*Server
-	kinds   map[Txn]Kind
-	cut     map[[2]uint32]bool
+	size    int
+	markers []Txn    // every other transaction is an application's
+	cut     []uint64 // by number: the numbers that cannot be reached, as bits
+	singles map[Txn]mysqld.GTIDSet
+	quirks  [Quirks]uint64
 }
 
 // NewGroup returns a group of n servers called db1 to dbN: empty, running, read-only and following nobody.
 func NewGroup(flavor mysqld.Flavor, n int) *Group {
-	g := &Group{Flavor: flavor, OnAck: func(*Server, Txn) {}, kinds: map[Txn]Kind{}, cut: map[[2]uint32]bool{}}
+	g := &Group{Flavor: flavor, OnAck: func(*Server, Txn) {}, size: n, cut: make([]uint64, n+1), singles: map[Txn]mysqld.GTIDSet{}}
 	for i := range n {
 		s := &Server{group: g, ID: fmt.Sprintf("db%d", i+1), Number: uint32(i + 1)}
 		s.Host, s.Port = fmt.Sprintf("10.0.0.%d", i+1), 3306
+		s.addr, s.uuid = fmt.Sprintf("%s:%d", s.Host, s.Port), fmt.Sprintf("00000000-0000-0000-0000-%012d", s.Number)
 		s.boot()
 		g.servers = append(g.servers, s)
 	}
 	return g
+}
+
+// Copy returns a group that stands where g does and goes its own way, on the same goroutine. Its OnAck is nobody's.
+func (g *Group) Copy() *Group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := &Group{Flavor: g.Flavor, RelayLogRecovery: g.RelayLogRecovery, OnAck: func(*Server, Txn) {}, size: g.size,
+		markers: slices.Clone(g.markers), cut: slices.Clone(g.cut), singles: g.singles, quirks: g.quirks}
+	servers := make([]Server, g.size)
+	for i, s := range g.servers {
+		t := &servers[i]
+		*t = *s
+		t.group = c
+		t.log, t.relay, t.inbox = slices.Clone(s.log), slices.Clone(s.relay), slices.Clone(s.inbox)
+		t.acked, t.conns = slices.Clone(s.acked), slices.Clone(s.conns)
+		c.servers = append(c.servers, t)
+	}
+	for _, t := range c.servers {
+		if t.source != nil {
+			t.source = c.servers[t.source.Number-1]
+		}
+	}
+	return c
 }
 
 // Servers returns the servers in order of their names; the slice must not be changed.
@@ -60,17 +90,26 @@ func (g *Group) Servers() []*Server { return g.servers }
 func (g *Group) Cut(a, b *Server) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.cut[line(a, b)] = true
+	g.cut[a.Number] |= 1 << b.Number
+	g.cut[b.Number] |= 1 << a.Number
 }
 
 // Heal mends the line between two servers.
 func (g *Group) Heal(a, b *Server) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.cut, line(a, b))
+	g.cut[a.Number] &^= 1 << b.Number
+	g.cut[b.Number] &^= 1 << a.Number
 }
 
-func line(a, b *Server) [2]uint32 { return [2]uint32{min(a.Number, b.Number), max(a.Number, b.Number)} }
+// IsCut reports whether the line between two servers is cut.
+func (g *Group) IsCut(a, b *Server) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.isCut(a, b)
+}
+
+func (g *Group) isCut(a, b *Server) bool { return g.cut[a.Number]&(1<<b.Number) != 0 }
 
 func (g *Group) at(host string, port uint16) *Server {
 	i := slices.IndexFunc(g.servers, func(s *Server) bool { return s.Host == host && s.Port == port })
@@ -85,31 +124,33 @@ func (g *Group) at(host string, port uint16) *Server {
 func (g *Group) Commit(s *Server) (t Txn, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !s.answers() || s.readOnly {
+	if !s.answers() || s.readOnly || s.full {
 		return Txn{}, false
 	}
 	return s.write(Application), true
 }
 
-// Deliver lets to's receiver fetch one transaction, and acknowledge it where it does. It returns false when there is
-// nothing to fetch or no way.
+// Deliver lets to's receiver connect and fetch one transaction, and acknowledge it where it does. It returns false when
+// there is nothing to fetch or no way, and nothing has changed.
 func (g *Group) Deliver(to *Server) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	src := to.connected()
-	if src == nil {
+	if src == nil || to.full {
 		return false
 	}
-	if src.conns[to.Number] != to.conn {
+	connects := src.conns[to.Number] != to.conn
+	if connects {
 		// A new connection ends the old one of the same replica, and what it still had to say.
 		src.conns[to.Number] = to.conn
 		src.inbox = slices.DeleteFunc(src.inbox, func(a ack) bool { return a.from == to.Number })
 	}
 	i, ok := src.following(to)
 	if !ok {
-		return false
+		return connects || to.broken != ""
 	}
 	to.relay = append(to.relay, src.log[i])
+	to.seen.stale = true
 	if to.acking && src.waits {
 		src.inbox = append(src.inbox, ack{from: to.Number, upTo: i + 1})
 	}
@@ -120,8 +161,11 @@ func (g *Group) Deliver(to *Server) bool {
 func (g *Group) Ack(s *Server) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	i := slices.IndexFunc(s.inbox, func(a ack) bool { return !g.cut[line(s, g.servers[a.from-1])] })
-	if !s.answers() || i < 0 {
+	if len(s.inbox) == 0 || !s.answers() || s.full {
+		return false
+	}
+	i := slices.IndexFunc(s.inbox, func(a ack) bool { return !g.isCut(s, g.servers[a.from-1]) })
+	if i < 0 {
 		return false
 	}
 	a := s.inbox[i]
@@ -135,7 +179,7 @@ func (g *Group) Ack(s *Server) bool {
 func (g *Group) Apply(s *Server) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !s.answers() || !s.applier || len(s.relay) == 0 {
+	if len(s.relay) == 0 || !s.answers() || !s.applier || s.full {
 		return false
 	}
 	s.apply()
@@ -158,5 +202,12 @@ func (g *Group) Settle() {
 func (g *Group) Kind(t Txn) Kind {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.kinds[t]
+	return g.kind(t)
+}
+
+func (g *Group) kind(t Txn) Kind {
+	if slices.Contains(g.markers, t) {
+		return Marker
+	}
+	return Application
 }

@@ -2,37 +2,57 @@ package mysqldtest
 
 import (
 	"context"
-	"fmt"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/mysqld"
 )
 
-// sets are the executed and the received GTID set, as the family means them.
-func (s *Server) sets() (executed, received mysqld.GTIDSet) {
-	visible := s.log
-	if s.group.Flavor == mysqld.MySQL {
-		visible = s.log[:s.committed]
-	}
-	return s.group.set(visible), s.group.set(s.relay)
+// prints are the sets that a server last printed, and of how much.
+type prints struct {
+	executed mysqld.GTIDSet
+	upTo     int // of log[:upTo]
+	received mysqld.GTIDSet
+	stale    bool // received is out of date
 }
 
-// set is a GTID set of transactions. It panics where a test has made what no server can print.
-func (g *Group) set(all []Txn) mysqld.GTIDSet {
-	parts := make([]string, 0, len(all))
-	for _, t := range all {
-		if g.Flavor == mysqld.MySQL {
-			parts = append(parts, fmt.Sprintf("%s:%d", g.servers[t.Origin-1].UUID(), t.Number))
-		} else {
-			parts = append(parts, fmt.Sprintf("0-%d-%d", t.Origin, t.Number))
+// sets are the executed and the received GTID set, as the family means them.
+func (s *Server) sets() (executed, received mysqld.GTIDSet) {
+	n := len(s.log)
+	if s.group.Flavor == mysqld.MySQL {
+		n = s.committed
+	}
+	if n < s.seen.upTo {
+		s.seen.executed, s.seen.upTo = mysqld.GTIDSet{}, 0
+	}
+	for ; s.seen.upTo < n; s.seen.upTo++ {
+		s.seen.executed = s.seen.executed.Union(s.group.single(s.log[s.seen.upTo]))
+	}
+	if s.seen.stale {
+		s.seen.received, s.seen.stale = mysqld.GTIDSet{}, false
+		for _, t := range s.relay {
+			s.seen.received = s.seen.received.Union(s.group.single(t))
 		}
 	}
-	set, err := mysqld.ParseGTIDSet(g.Flavor, strings.Join(parts, ","))
+	return s.seen.executed, s.seen.received
+}
+
+// single is the GTID set of one transaction. It panics where a test has made what no server can print.
+func (g *Group) single(t Txn) mysqld.GTIDSet {
+	set, ok := g.singles[t]
+	if ok {
+		return set
+	}
+	text := "0-" + strconv.Itoa(int(t.Origin)) + "-" + strconv.FormatUint(t.Number, 10)
+	if g.Flavor == mysqld.MySQL {
+		text = g.servers[t.Origin-1].uuid + ":" + strconv.FormatUint(t.Number, 10)
+	}
+	set, err := mysqld.ParseGTIDSet(g.Flavor, text)
 	if err != nil {
 		panic(err)
 	}
+	g.singles[t] = set
 	return set
 }
 
@@ -41,16 +61,12 @@ func (s *Server) status() mysqld.Status {
 	st := mysqld.Status{Flavor: s.group.Flavor, Version: "model", UUID: s.UUID(), ServerID: s.Number, ReadOnly: s.readOnly}
 	st.Executed, st.Received = s.sets()
 	st.SemiSync = mysqld.SemiSync{SourceEnabled: s.waits, ReplicaEnabled: s.heeds, K: s.k, Timeout: time.Hour}
-	for _, r := range s.group.servers {
-		if r.acking && r.connected() == s {
-			st.SemiSync.ConnectedAckers++
-		}
-	}
+	st.SemiSync.ConnectedAckers = s.ackers()
 	if !s.set {
 		return st
 	}
 	rep := &mysqld.Replication{Receiver: mysqld.ReceiverStopped, Applier: s.applier, ReceiverError: s.broken,
-		Heard: fmt.Sprint(s.beats, len(s.relay), len(s.log)), SemiSyncActive: s.acking && s.receiver}
+		SemiSyncActive: s.acking && s.receiver}
 	switch {
 	case s.fenced != "":
 		rep.SourceHost, rep.SourcePort = "fenced-"+s.fenced+".invalid", s.Port
@@ -63,8 +79,7 @@ func (s *Server) status() mysqld.Status {
 			rep.Receiver = "running"
 		}
 	}
-	lag := 0
-	rep.LagSeconds = &lag
+	rep.LagSeconds = new(int)
 	st.Replication = rep
 	return st
 }
@@ -76,14 +91,26 @@ type Observer struct {
 	seen   health.Observation
 	good   time.Time // when the server last answered
 	heard  time.Time // when its receiver last heard
+	went   time.Time // when a commit could last get through
+	face   face
+	looks  int // that saw something else than the one before
 	change chan struct{}
 }
 
 // NewObserver returns an observer that has not looked yet. now is its clock.
 func NewObserver(s *Server, now func() time.Time) *Observer {
-	o := &Observer{server: s, now: now, good: now(), heard: now(), change: make(chan struct{})}
+	o := &Observer{server: s, now: now, good: now(), heard: now(), went: now()}
 	o.seen.Process = health.ProcessUnknown
 	return o
+}
+
+// Copy returns an observer of s that has seen what this one has. now is its clock.
+func (o *Observer) Copy(s *Server, now func() time.Time) *Observer {
+	o.server.group.mu.Lock()
+	defer o.server.group.mu.Unlock()
+	c := *o
+	c.server, c.now, c.change = s, now, nil
+	return &c
 }
 
 // Look asks the server, its process and its receiver.
@@ -93,12 +120,45 @@ func (o *Observer) Look() {
 	o.look()
 }
 
+// face is all of a server that its status shows.
+type face struct {
+	conn, starts, committed, log, relay, k, ackers    int
+	readOnly, waits, heeds, acking, receiver, applier bool
+	set, hears, answers                               bool
+	source                                            *Server
+	fenced, broken                                    string
+}
+
+func (s *Server) face() face {
+	f := face{conn: s.conn, starts: s.starts, committed: s.committed, log: len(s.log), relay: len(s.relay), k: s.k, ackers: s.ackers(),
+		readOnly: s.readOnly, waits: s.waits, heeds: s.heeds, acking: s.acking, receiver: s.receiver, applier: s.applier,
+		set: s.set, hears: s.connected() != nil, answers: s.answers(), source: s.source, fenced: s.fenced, broken: s.broken}
+	return f
+}
+
+// ackers is how many replicas that acknowledge are connected.
+func (s *Server) ackers() int {
+	n := 0
+	for _, r := range s.group.servers {
+		if r.acking && r.connected() == s {
+			n++
+		}
+	}
+	return n
+}
+
+// Looks grows with every look that sees anything but time pass.
+func (o *Observer) Looks() int {
+	o.server.group.mu.Lock()
+	defer o.server.group.mu.Unlock()
+	return o.looks
+}
+
 func (o *Observer) look() {
 	s, now, was := o.server, o.now(), o.seen
-	incarnation := fmt.Sprintf("%s-%d", s.ID, s.starts)
-	if o.seen.Incarnation != incarnation && s.running {
-		o.seen = health.Observation{Incarnation: incarnation}
-		o.good, o.heard = now, now
+	if o.seen.Incarnation != s.name && s.running {
+		o.seen = health.Observation{Incarnation: s.name}
+		o.good, o.heard, o.went = now, now, now
 	}
 	switch {
 	case !s.running:
@@ -111,17 +171,29 @@ func (o *Observer) look() {
 	o.seen.Err = nil
 	if s.answers() {
 		if s.connected() != nil {
-			s.beats++
 			o.heard = now
 		}
-		o.seen.Status, o.seen.Good, o.good = s.status(), true, now
+		if !s.full && s.committed == len(s.log) {
+			o.went = now
+		}
+		o.seen.Canary = health.Canary{BlockedMillis: now.Sub(o.went).Milliseconds(), WaitingForAcks: !s.full}
+		if f := s.face(); f != o.face || !o.seen.Good {
+			o.seen.Status, o.seen.Good, o.face = s.status(), true, f
+			o.looks++
+		}
+		o.good = now
 	} else {
 		o.seen.Err = ErrDown
+		o.looks++
 	}
-	if was.Process != o.seen.Process || was.Incarnation != o.seen.Incarnation || was.Status.ReadOnly != o.seen.Status.ReadOnly ||
-		was.Status.Position().String() != o.seen.Status.Position().String() {
+	o.seen.Silence = now.Sub(o.heard)
+	if (o.seen.Silence > 0 && s.set) || o.seen.Canary.BlockedMillis > 0 || was.Process != o.seen.Process {
+		o.looks++
+	}
+	if o.change != nil && (was.Process != o.seen.Process || was.Incarnation != o.seen.Incarnation || was.Status.ReadOnly != o.seen.Status.ReadOnly ||
+		!was.Status.Position().Equal(o.seen.Status.Position())) {
 		close(o.change)
-		o.change = make(chan struct{})
+		o.change = nil
 	}
 }
 
@@ -158,6 +230,9 @@ func (o *Observer) Refresh(ctx context.Context) health.Observation {
 func (o *Observer) Changed() <-chan struct{} {
 	o.server.group.mu.Lock()
 	defer o.server.group.mu.Unlock()
+	if o.change == nil {
+		o.change = make(chan struct{})
+	}
 	return o.change
 }
 
@@ -166,7 +241,7 @@ func (o *Observer) Kill() error {
 	s := o.server
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
-	if s.running && o.seen.Incarnation == fmt.Sprintf("%s-%d", s.ID, s.starts) {
+	if s.running && o.seen.Incarnation == s.name {
 		s.crash()
 	}
 	return nil

@@ -1,8 +1,8 @@
 package mysqldtest
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/baton-db/baton/mysqld"
 )
@@ -15,6 +15,8 @@ type Server struct {
 	Port   uint16
 
 	group *Group
+	uuid  string
+	addr  string
 
 	// On disk.
 	log    []Txn // the binary log
@@ -22,6 +24,7 @@ type Server struct {
 	source *Server
 	fenced string // the tag of a durable fence: the source is a host that does not exist
 	set    bool   // a source is configured
+	full   bool   // nothing can be written
 
 	// Of the process.
 	running   bool
@@ -37,16 +40,23 @@ type Server struct {
 	applier   bool
 	broken    string // why the receiver cannot go on
 	conn      int    // number of the receiver's connection
-	beats     int
-	acked     map[uint32]int // how far each replica has acknowledged the log
-	markAt    int            // log[:markAt] holds the marker that waits, written by the process markOf
+	acked     []int  // by number: how far each replica has acknowledged the log
+	markAt    int    // log[:markAt] holds the marker that waits, written by the process markOf
 	markOf    int
 	proveAt   int // log[:proveAt] holds the transaction of a Prove that waits, written by the process proveOf
 	proveOf   int
 	proveFor  uint64
 	inbox     []ack
-	conns     map[uint32]int
+	conns     []int  // by number: the connection of each replica
+	name      string // of the process
+	changes   int
+
+	seen prints
+	has  hint
 }
+
+// hint says that on its connection conn a replica has source.log[:upTo].
+type hint struct{ conn, upTo int }
 
 // ack says that a replica has everything in the log before upTo.
 type ack struct {
@@ -55,21 +65,29 @@ type ack struct {
 }
 
 // Address is host:port.
-func (s *Server) Address() string { return fmt.Sprintf("%s:%d", s.Host, s.Port) }
+func (s *Server) Address() string { return s.addr }
 
 // UUID is the server's UUID on MySQL.
-func (s *Server) UUID() string {
-	return fmt.Sprintf("00000000-0000-0000-0000-%012d", s.Number)
-}
+func (s *Server) UUID() string { return s.uuid }
 
 // boot begins a process. The group is locked, or nobody else has it yet.
 func (s *Server) boot() {
 	s.running, s.stopped, s.starts = true, false, s.starts+1
+	if s.committed < len(s.log) {
+		s.group.reached(UnacknowledgedVisibleAfterRestart)
+	}
 	s.committed = len(s.log)
 	s.readOnly, s.waits, s.k, s.heeds, s.acking = true, false, 0, false, false
 	s.receiver, s.applier, s.broken = false, false, ""
-	s.acked, s.inbox, s.conns = map[uint32]int{}, nil, map[uint32]int{}
+	s.listen()
+	s.name = s.ID + "-" + strconv.Itoa(s.starts)
 	s.conn++
+	s.changes++
+}
+
+// listen forgets every replica.
+func (s *Server) listen() {
+	s.acked, s.inbox, s.conns = make([]int, s.group.size+1), nil, make([]int, s.group.size+1)
 }
 
 // Crash ends the process as kill -9 and a power cut do.
@@ -81,10 +99,23 @@ func (s *Server) Crash() {
 
 func (s *Server) crash() {
 	s.running, s.stopped = false, false
+	s.changes++
 	s.receiver, s.applier = false, false
 	if s.group.Flavor == mysqld.MariaDB || s.group.RelayLogRecovery {
-		s.relay = nil
+		s.forget(RelayLogLostInRestart)
+	} else if len(s.relay) > 0 {
+		s.group.reached(RelayLogKeptInRestart)
 	}
+}
+
+// forget loses what was received and not applied.
+func (s *Server) forget(how Quirk) {
+	if len(s.relay) > 0 {
+		s.group.reached(how)
+	}
+	s.relay = nil
+	s.seen.stale = true
+	s.has = hint{}
 }
 
 // Start begins a process where none runs.
@@ -102,6 +133,10 @@ func (s *Server) Wipe() {
 	defer s.group.mu.Unlock()
 	if !s.running {
 		s.log, s.relay, s.source, s.fenced, s.set = nil, nil, nil, "", false
+		s.seen, s.has, s.committed = prints{}, hint{}, 0
+		for _, other := range s.group.servers {
+			other.has = hint{}
+		}
 	}
 }
 
@@ -110,6 +145,7 @@ func (s *Server) Freeze() {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
 	s.stopped = s.running
+	s.changes++
 }
 
 // Thaw lets a frozen process go on.
@@ -117,6 +153,26 @@ func (s *Server) Thaw() {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
 	s.stopped = false
+	s.changes++
+}
+
+// Fill fills the server's disk, Empty makes room again. On a full disk nothing is received, applied or committed, and what
+// has to write waits; reading and SELECT 1 work. It returns false where the disk was full already.
+func (s *Server) Fill() bool {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	was := s.full
+	s.full = true
+	return !was
+}
+
+// Empty makes room on the server's disk, and returns false where there was.
+func (s *Server) Empty() bool {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	was := s.full
+	s.full = false
+	return was
 }
 
 // Answers reports whether the process runs and is not frozen.
@@ -127,6 +183,14 @@ func (s *Server) Answers() bool {
 }
 
 func (s *Server) answers() bool { return s.running && !s.stopped }
+
+// Changes grows when what an observer must not miss happens to the server: its process ends, begins, stops or goes on, or
+// somebody else than its guard has a hand in it.
+func (s *Server) Changes() int {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	return s.changes
+}
 
 // Running reports whether there is a process.
 func (s *Server) Running() bool {
@@ -148,6 +212,7 @@ func (s *Server) HumanOpens() {
 	defer s.group.mu.Unlock()
 	if s.answers() {
 		s.readOnly = false
+		s.changes++
 	}
 }
 
@@ -156,7 +221,23 @@ func (s *Server) HumanStarts() {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
 	if s.answers() && s.set {
+		if s.fenced != "" {
+			s.group.reached(FenceOutlivesStart)
+		}
 		s.start()
+		s.changes++
+	}
+}
+
+// HumanRestarts lets somebody say STOP REPLICA; START REPLICA behind baton's back.
+func (s *Server) HumanRestarts() {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	if s.answers() && s.set {
+		s.receiver, s.applier = false, false
+		s.conn++
+		s.start()
+		s.changes++
 	}
 }
 
@@ -177,6 +258,23 @@ func (s *Server) Visible() []Txn {
 // HoldsLocked is Holds for Group.OnAck, while the group is locked.
 func (s *Server) HoldsLocked(t Txn) bool { return s.holds(t) }
 
+// Read calls see with what clients can read beyond the first n transactions, and returns how many there are.
+func (s *Server) Read(n int, see func(Txn)) int {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	for _, t := range s.log[min(n, s.committed):s.committed] {
+		see(t)
+	}
+	return s.committed
+}
+
+// Writable reports whether an application that reaches the server can write, and so reads what it will be held to.
+func (s *Server) Writable() bool {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	return s.answers() && !s.readOnly
+}
+
 // Holds reports whether t is on the disk, applied or not.
 func (s *Server) Holds(t Txn) bool {
 	s.group.mu.Lock()
@@ -195,7 +293,9 @@ func (s *Server) write(kind Kind) Txn {
 		}
 	}
 	s.log = append(s.log, t)
-	s.group.kinds[t] = kind
+	if kind == Marker {
+		s.group.markers = append(s.group.markers, t)
+	}
 	if !s.waits {
 		s.commitTo(len(s.log))
 	}
@@ -221,7 +321,7 @@ func (s *Server) release() {
 // commitTo commits log[:n], and answers the clients that waited.
 func (s *Server) commitTo(n int) {
 	for ; s.committed < n; s.committed++ {
-		if t := s.log[s.committed]; t.Origin == s.Number && s.group.kinds[t] == Application {
+		if t := s.log[s.committed]; t.Origin == s.Number && s.group.kind(t) == Application {
 			s.group.OnAck(s, t)
 		}
 	}
@@ -231,6 +331,7 @@ func (s *Server) commitTo(n int) {
 func (s *Server) apply() {
 	t := s.relay[0]
 	s.relay = s.relay[1:]
+	s.seen.stale = true
 	if slices.Contains(s.log, t) {
 		return
 	}
@@ -242,7 +343,7 @@ func (s *Server) apply() {
 // start is START REPLICA.
 func (s *Server) start() {
 	if s.group.Flavor == mysqld.MariaDB && !s.receiver && !s.applier {
-		s.relay = nil
+		s.forget(RelayLogLostByStart)
 	}
 	if !s.receiver {
 		s.conn++
@@ -257,7 +358,7 @@ func (s *Server) connected() *Server {
 	if !s.answers() || !s.receiver || s.broken != "" || s.source == nil || s.fenced != "" {
 		return nil
 	}
-	if src := s.source; src.answers() && !g.cut[line(s, src)] && src != s {
+	if src := s.source; src.answers() && !g.isCut(s, src) && src != s {
 		return src
 	}
 	return nil
@@ -266,20 +367,42 @@ func (s *Server) connected() *Server {
 // following finds what s sends to replica to next.
 func (s *Server) following(to *Server) (int, bool) {
 	if s.group.Flavor == mysqld.MySQL {
-		for i, t := range s.log {
-			if !to.holds(t) {
+		if to.has.conn != to.conn {
+			to.has = hint{conn: to.conn}
+		}
+		for i := to.has.upTo; i < len(s.log); i++ {
+			if !to.holds(s.log[i]) {
 				return i, true
 			}
+			to.has.upTo = i + 1
+		}
+		if n := len(to.log); n > 0 && !s.holds(to.log[n-1]) {
+			s.group.reached(DivergedJoinsInSilence)
 		}
 		return 0, false
 	}
-	next := 0
-	if have := slices.Concat(to.log, to.relay); len(have) > 0 {
-		next = slices.Index(s.log, have[len(have)-1]) + 1
-		if next == 0 {
-			to.broken = fmt.Sprintf("error 1236: requested to start from GTID %s, which is not in the binary log", have[len(have)-1])
-			return 0, false
-		}
+	last, any := to.last()
+	if !any {
+		return 0, len(s.log) > 0
+	}
+	next := slices.Index(s.log, last) + 1
+	if next == 0 {
+		s.group.reached(DivergedIsRefused)
+		to.receiver = false // it gives up for good
+		to.conn++
+		to.broken = "error 1236: requested to start from GTID " + last.String() + ", which is not in the binary log"
+		return 0, false
 	}
 	return next, next < len(s.log)
+}
+
+// last is the newest transaction that s has.
+func (s *Server) last() (Txn, bool) {
+	switch {
+	case len(s.relay) > 0:
+		return s.relay[len(s.relay)-1], true
+	case len(s.log) > 0:
+		return s.log[len(s.log)-1], true
+	}
+	return Txn{}, false
 }

@@ -91,6 +91,7 @@ func (s *Server) BecomeSource(ctx context.Context, k int) error {
 		}
 		s.stopReceiver()
 		if len(s.relay) > 0 {
+			s.group.reached(DrainedBeforeForgotten)
 			if !s.applier && s.group.Flavor == mysqld.MariaDB {
 				return fmt.Errorf("%w: both threads are stopped", ErrRefused)
 			}
@@ -99,7 +100,7 @@ func (s *Server) BecomeSource(ctx context.Context, k int) error {
 		}
 		s.set, s.source, s.fenced, s.applier, s.heeds = false, nil, "", false, false
 		if !s.waits {
-			s.acked, s.inbox, s.conns = map[uint32]int{}, nil, map[uint32]int{}
+			s.listen()
 		}
 		s.waits, s.k = true, k
 		return nil
@@ -150,6 +151,9 @@ func (s *Server) Mark(ctx context.Context, _ uint64, _, _ string) error {
 		case !s.waits:
 			return fmt.Errorf("%w: it waits for no acknowledgements", ErrRefused)
 		}
+		if s.full {
+			return ErrWaits
+		}
 		if s.markAt == 0 || s.markOf != s.starts {
 			s.write(Marker)
 			s.markAt, s.markOf = len(s.log), s.starts
@@ -179,7 +183,11 @@ func (s *Server) CloseWrites(ctx context.Context) error {
 }
 
 func (s *Server) closeWrites() error {
+	if s.full && !s.readOnly {
+		return ErrWaits
+	}
 	if s.committed < len(s.log) {
+		s.group.reached(CloseRefusedWhileCommitsWait)
 		return fmt.Errorf("%w: %d commits wait for acknowledgements", ErrRefused, len(s.log)-s.committed)
 	}
 	s.readOnly = true
@@ -203,10 +211,14 @@ func (s *Server) Follow(ctx context.Context, src mysqld.Source) error {
 			}
 			s.waits = false
 		}
+		if s.full {
+			return ErrWaits
+		}
 		down := !s.receiver && !s.applier
 		s.stopReceiver()
 		if s.group.Flavor == mysqld.MariaDB {
 			if len(s.relay) > 0 && !down {
+				s.group.reached(DrainedBeforeForgotten)
 				return ErrWaits // drained first: every CHANGE deletes the relay log
 			}
 			s.applier = false
@@ -224,7 +236,7 @@ func (s *Server) Follow(ctx context.Context, src mysqld.Source) error {
 func (s *Server) SourcePosition(ctx context.Context, src mysqld.Source) (set mysqld.GTIDSet, err error) {
 	err = s.on(ctx, func() error {
 		other := s.group.at(src.Host, src.Port)
-		if other == nil || !other.answers() || s.group.cut[line(s, other)] {
+		if other == nil || !other.answers() || s.group.isCut(s, other) {
 			return ErrDown
 		}
 		set, _ = other.sets()

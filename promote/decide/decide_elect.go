@@ -62,7 +62,7 @@ func (e election) electClosed(former health.Heard, limit time.Duration) Decision
 		w := voter{member: m, text: former.Guard.ClosedPosition, position: base, ready: e.ready(m.ID)}
 		if m.ID != e.d.Former { // whose word is the proof, also when it has died since
 			h, ok := e.fresh(m.ID)
-			if !ok || h.Guard.Diverged != "" || !w.ready {
+			if !ok || h.Guard.Diverged != "" || !h.ReadOnly || !w.ready { // in one that takes writes commits may wait, for whoever follows it next
 				continue
 			}
 			if h.Guard.Promise < e.d.Epoch {

@@ -50,6 +50,14 @@ func (r *Record) ReignOver(process string, now registry.Epoch) {
 	}
 }
 
+// After returns registry.ErrStale if r would go back from old: no store of promises takes such a record.
+func (r Record) After(old Record) error {
+	if r.Promise < old.Promise || r.Revision < old.Revision || r.Marked < old.Marked || r.Follows < old.Follows || r.Led < old.Led {
+		return fmt.Errorf("record %+v would go back from %+v: %w", r, old, registry.ErrStale)
+	}
+	return nil
+}
+
 // ErrLost is returned when a promise file exists but holds no readable record: what was promised is not known.
 var ErrLost = errors.New("promise file is damaged")
 
@@ -79,6 +87,11 @@ func Open(path string) (*File, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	if p.now.File != "" {
+		// What an agent wrote that was killed before it was synced is read here, and would be acted on: it must not be
+		// lost with the power after that.
+		if err := datasync(f); err != nil {
+			return nil, errors.Join(fmt.Errorf("sync %s: %w", path, err), f.Close())
+		}
 		return p, nil
 	}
 	err = p.Save(Record{File: rand.Text()})
@@ -140,8 +153,8 @@ func (p *File) load() error {
 
 // Save makes r durable before it returns.
 func (p *File) Save(r Record) error {
-	if r.Promise < p.now.Promise || r.Revision < p.now.Revision || r.Marked < p.now.Marked || r.Follows < p.now.Follows || r.Led < p.now.Led {
-		return fmt.Errorf("record %+v would go back from %+v: %w", r, p.now, registry.ErrStale)
+	if err := r.After(p.now); err != nil {
+		return err
 	}
 	b, err := encodeSlot(p.turn+1, r)
 	if err != nil {

@@ -1,0 +1,62 @@
+package promote
+
+import (
+	"context"
+	"errors"
+
+	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/promote/promise"
+	"github.com/baton-db/baton/registry"
+)
+
+// Promises is where a guard keeps its record (G3). *promise.File is one. The guard calls it from one goroutine. Save
+// returns nil only once r is durable; after an error either record may be found. A Record whose File is empty is none.
+type Promises interface {
+	Record() promise.Record
+	Save(r promise.Record) error
+	Close() error
+}
+
+// Driven is a guard without a loop, a file and a clock: whoever drives it says which state it sees, when it does its
+// next step, and by ctx when a call has lasted too long. It is the same code as Guard.Run runs. One goroutine uses it.
+type Driven struct{ guard *Guard }
+
+// NewDriven returns a guard that keeps its record in p. Of cfg, Dir means nothing.
+func NewDriven(cfg GuardConfig, p Promises, server Server, observer Observer) *Driven {
+	g := guardWith(cfg, p, server, observer, nil)
+	g.driven = true
+	return &Driven{guard: g}
+}
+
+// Copy returns a guard that remembers what this one does, beside another server.
+func (v *Driven) Copy(p Promises, server Server, observer Observer) *Driven {
+	c := NewDriven(v.guard.cfg, p, server, observer)
+	c.guard.done = v.guard.done
+	return c
+}
+
+// Next is the next step in d; see the function Next.
+func (v *Driven) Next(d *registry.Database) Step {
+	return Next(d, v.guard.cfg.Instance, v.guard.local())
+}
+
+// Perform does one step, and reports a problem as Run does. later says that the step is to be looked at again, without
+// being a problem.
+func (v *Driven) Perform(ctx context.Context, d *registry.Database, s Step) (later bool, err error) {
+	err = v.guard.perform(ctx, d, s)
+	if errors.Is(err, errNotYet) {
+		return true, nil
+	}
+	problem := ""
+	if err != nil {
+		problem = err.Error()
+	}
+	v.guard.note(func(r *health.Guard) { r.Problem = problem })
+	return false, err
+}
+
+// Report is what the guard has done so far.
+func (v *Driven) Report() health.Guard { return v.guard.Report() }
+
+// PromiseFile is the name of the record, for registry.Member.PromiseFile.
+func (v *Driven) PromiseFile() string { return v.guard.PromiseFile() }

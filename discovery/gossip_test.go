@@ -131,8 +131,8 @@ func (c *cluster) othersSee(i int, s discovery.State) func() bool {
 }
 
 // The wait for the first probe is a matter of chance and has a bound: each member is probed once in each round of each
-// other one, so that with 3 members 3 probe intervals may pass, with 5 members 7. Then it takes 4 to suspect it and 1 to fail
-// a probe, and some rounds of news.
+// other one, so that with 2 members 2 probe intervals may pass, with 3 members 3, with 5 members 7. Then it takes 1 to fail a
+// probe and 4 of suspicion, and some rounds of news.
 func TestSilentMemberIsFoundInTime(t *testing.T) {
 	for members, limit := range map[int]time.Duration{2: 700 * time.Millisecond, 3: 700 * time.Millisecond, 5: time.Second} {
 		t.Run(strconv.Itoa(members), func(t *testing.T) {

@@ -139,7 +139,7 @@ func TestSuspicionAndObjectionAreUrgentNews(t *testing.T) {
 		}
 		interval := discovery.LAN().ProbeInterval
 		c.net.Isolate("n1")
-		time.Sleep(2*interval + time.Millisecond) // one interval until the next probe, one for it to fail
+		time.Sleep(3*interval + time.Millisecond) // of two members each probes the other in one of two intervals; one more to fail
 		if n := urgent(); n != 2 {
 			t.Errorf("%d nodes, not both, have news of a suspicion", n)
 		}

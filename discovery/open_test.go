@@ -109,6 +109,8 @@ func TestGossipOverSockets(t *testing.T) {
 			for i := range 3 {
 				cfg := config(fmt.Sprintf("n%d", i))
 				cfg.Bind = local(10+i) + ":0"
+				// Ten times LAN's patience: this is real time on a machine that may have much else to do.
+				cfg.Timing.ProbeTimeout, cfg.Timing.ProbeInterval, cfg.Timing.SuspicionMult = 250*time.Millisecond, 800*time.Millisecond, 1
 				change(&cfg)
 				g, err := discovery.Open(cfg, nil)
 				if err != nil {

@@ -71,7 +71,9 @@ func (c *Leave) Apply(s *State) (*State, error) {
 				d.Change = nil
 			}
 		case i >= 0:
-			d.Removed = slices.Delete(d.Removed, i, i+1)
+			if d.Removed = slices.Delete(d.Removed, i, i+1); len(d.Removed) == 0 {
+				d.Removed = nil // as a server holds it that starts from a snapshot
+			}
 		default:
 			return nil, fmt.Errorf("let %s stay in %s: it neither leaves nor was removed: %w", c.Instance, d.Name, ErrUnknown)
 		}

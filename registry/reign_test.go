@@ -197,6 +197,9 @@ func TestAMemberLeavesInOrderAndStaysAway(t *testing.T) {
 	if m, _ := orders(t, s).Member("db3"); !m.Leaving.Zero() {
 		t.Errorf("it came back and leaves: %v", m.Leaving)
 	}
+	if d := orders(t, s); d.Removed != nil { // a server that starts from a snapshot holds nil
+		t.Errorf("the list of who was removed is empty and not none: %#v", d.Removed)
+	}
 }
 
 func TestLeavingIsTakenBackAtAnyStep(t *testing.T) {

@@ -99,6 +99,9 @@ func open(c Config, stream StreamLayer, wrap func(raftlog.File) raftlog.File) (*
 	return r, nil
 }
 
+// Begun reports whether a server has ever been opened on the data directory dir, as far as dir and the mark outside tell.
+func Begun(dir, mark string) (bool, error) { return raftlog.Begun(dir, mark) }
+
 // remedy adds the way out to an error about stored state.
 func remedy(c Config, err error) error {
 	switch {

@@ -162,6 +162,18 @@ func (b *birth) writeLocked() error {
 	return nil
 }
 
+// Begun reports whether dir holds anything else than a lock, or mark is there.
+func Begun(dir, mark string) (bool, error) {
+	if _, err := os.Lstat(mark); err == nil {
+		return true, nil
+	}
+	inside, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, fmt.Errorf("look for earlier state: %w", err)
+	}
+	return len(inside) > 1 || len(inside) == 1 && inside[0].Name() != lockName, nil
+}
+
 // bornBefore refuses an empty directory whose mark says that it was not empty.
 func (s *Store) bornBefore(dir string) error {
 	if s.mark == "" {

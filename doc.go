@@ -39,7 +39,7 @@
 //	identity   makes and checks the certificates by which nodes know each other
 //	api        the door: what goes over the wire, HTTP client, the state stream, reports from agents; api/server answers,
 //	           api/operate judges what operators ask for
-//	agent      puts one node together and takes it apart in reverse order
+//	agent      puts one node together and takes it apart in reverse order; agent/standing asks whether it may vote
 //	config     reads a node's HCL file, with a position and a way out in every error
 //	demo       runs a whole cluster on this machine and proves a failover
 //	cmd/baton  turns a command line into one call

@@ -13,7 +13,7 @@ const module = "github.com/baton-db/baton"
 // rooms are all rooms that one node is made of.
 var rooms = []string{
 	"registry", "raft", "discovery", "health", "mysqld", "mysqld/process", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
-	"registry/codec", "promote/decide", "api/operate", "api/strict",
+	"registry/codec", "promote/decide", "api/operate", "api/strict", "agent/standing",
 }
 
 // picture says which of our own packages the code of each package may import: doc.go, as a table. Tests, and packages
@@ -44,6 +44,7 @@ var picture = map[string][]string{
 	"api/operate":      {"registry", "health", "api"},
 	"api/server":       {"registry", "registry/codec", "health", "api", "api/operate", "api/strict"},
 	"agent":            append(slices.Clone(rooms), "internal/portuse"),
+	"agent/standing":   {"registry", "api"},
 	"config":           {"registry", "mysqld", "agent"},
 	"demo":             {"registry", "identity", "api", "internal/lab"}, // it drives processes from outside, as a person would
 

@@ -74,6 +74,43 @@ func (b backend) Raft() api.RaftStatus {
 	return r
 }
 
+// lookAtJoining is how often a server that joins is asked how far it has come.
+const lookAtJoining = 50 * time.Millisecond
+
+// AddServer lets id follow without a vote until it holds what this leader held when it was added: a majority with an
+// empty server in it could not commit before.
+func (b backend) AddServer(ctx context.Context, id registry.NodeID, addr string) error {
+	there, err := b.client.StatusAt(ctx, addr)
+	switch {
+	case err != nil:
+		return api.NewProblem(api.CodeServers, "start baton there; it waits to be added", "%s does not answer at %s: %v", id, addr, err)
+	case there.Node != id || there.Cluster != b.cfg.Cluster:
+		return api.NewProblem(api.CodeServers, "name it by its name", "%s of cluster %s answers at %s", there.Node, there.Cluster, addr)
+	}
+	joining := raft.Server{ID: id, Addr: addr}
+	if err := b.replica.AddNonvoter(ctx, joining); err != nil {
+		return raftError(err)
+	}
+	want := b.replica.State().Index()
+	tick := time.NewTicker(lookAtJoining)
+	defer tick.Stop()
+	for there.Raft.Applied < want {
+		select {
+		case <-ctx.Done():
+			return api.NewProblem(api.CodeServers, "it goes on catching up, without a vote: add it again", "%s has caught up to %d of %d", id, there.Raft.Applied, want)
+		case <-tick.C:
+		}
+		if now, err := b.client.StatusAt(ctx, addr); err == nil {
+			there = now
+		}
+	}
+	return raftError(b.replica.AddVoter(ctx, joining))
+}
+
+func (b backend) RemoveServer(ctx context.Context, id registry.NodeID) error {
+	return raftError(b.replica.Remove(ctx, id))
+}
+
 func (b backend) Members() []api.Member {
 	var all []api.Member
 	for _, m := range b.gossip.Members() {

@@ -22,12 +22,13 @@ import (
 
 // serverParts opens the replica and returns what a voter runs: the replica, the API, and the leader's loop.
 func (a *Agent) serverParts(raftPort, http net.Listener) ([]part, error) {
-	var voters []raft.Server
-	for _, s := range a.cfg.Servers {
-		voters = append(voters, raft.Server{ID: s.Node, Addr: s.API})
+	voters, err := a.founders()
+	if err != nil {
+		return nil, err
 	}
 	replica, err := raft.Open(raft.Config{ID: a.cfg.Node, Cluster: a.cfg.Cluster, Dir: filepath.Join(a.cfg.DataDir, "raft"),
-		Advertise: a.cfg.API, Bootstrap: voters, Timing: raft.LAN(), Logger: a.room("raft")}, raftStream{raftPort, a.id})
+		Mark: a.votedMark(), Advertise: a.cfg.API, Bootstrap: voters, Timing: raft.LAN(), Logger: a.room("raft")},
+		raftStream{raftPort, a.id})
 	if err != nil {
 		return nil, err
 	}

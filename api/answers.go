@@ -141,6 +141,8 @@ type RaftPeer struct {
 	Node    registry.NodeID `json:"node"`
 	Address string          `json:"address"` // host:port
 	Voter   bool            `json:"voter"`
+	// Registered says that it has made itself known under its name, as a server does that has come up once.
+	Registered bool `json:"registered"`
 	// ContactMillis is how long ago it last answered the leader; -1: not known, as on every server but the leader.
 	ContactMillis int64 `json:"contact_ms"`
 }

@@ -33,6 +33,8 @@ const (
 	CodeUnknown   Code = "BT-2108" // 404 the command names a thing that does not exist
 	CodeCluster   Code = "BT-2109" // 409 the follower belongs to another cluster
 	CodeClosing   Code = "BT-2110" // 503 this server is stopping
+	CodeNoServer  Code = "BT-2111" // 404 no such server
+	CodeServers   Code = "BT-2112" // 409 the servers cannot be changed so
 
 	CodeNoDatabase   Code = "BT-3101" // 404 no such database
 	CodeNoInstance   Code = "BT-3110" // 404 no such replica
@@ -76,7 +78,7 @@ func (c Code) meaning() (status int, title string) {
 		return http.StatusConflict, "The state has moved on"
 	case CodeInvalid:
 		return http.StatusUnprocessableEntity, "Invalid command"
-	case CodeUnknown, CodeNoDatabase, CodeNoInstance, CodeNoRoute:
+	case CodeUnknown, CodeNoServer, CodeNoDatabase, CodeNoInstance, CodeNoRoute:
 		return http.StatusNotFound, "Not found"
 	case CodeCluster:
 		return http.StatusConflict, "Another cluster"
@@ -85,7 +87,7 @@ func (c Code) meaning() (status int, title string) {
 	case CodeIsPrimary, CodeElecting, CodeSilent, CodeNotCaughtUp, CodeLagging, CodeMayNotLead, CodeNoCandidate,
 		CodePaused, CodeNeverElected:
 		return http.StatusConflict, "Switchover refused"
-	case CodeTooFew, CodeNotLost:
+	case CodeTooFew, CodeNotLost, CodeServers:
 		return http.StatusConflict, "Change refused"
 	}
 	return c.requestMeaning()

@@ -57,6 +57,9 @@ type Config struct {
 	Cluster registry.ClusterID
 	// Dir is the data directory, made when it is missing. It belongs to ID in Cluster for ever.
 	Dir string
+	// Mark, when set, is a file outside Dir that is made before the first vote. A server whose Dir is empty although the
+	// file is there lost its votes, and is refused.
+	Mark string
 	// Advertise is where the others reach this server, host:port.
 	Advertise string
 	// Bootstrap is the first set of voters, the same on each of them. It counts only when Dir is empty; empty means that

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,12 +99,16 @@ func open(c Config, stream StreamLayer, wrap func(raftlog.File) raftlog.File) (*
 	return r, nil
 }
 
+// Begun reports whether a server has ever been opened on the data directory dir, as far as dir and the mark outside tell.
+func Begun(dir, mark string) (bool, error) { return raftlog.Begun(dir, mark) }
+
 // remedy adds the way out to an error about stored state.
 func remedy(c Config, err error) error {
 	switch {
 	case errors.Is(err, ErrDamaged):
-		return fmt.Errorf("open raft state: %w; this server must not vote from it: while a majority of the other servers"+
-			" runs, remove node %s from the cluster, move %s away and let the node join again", err, c.ID, c.Dir)
+		return fmt.Errorf("open raft state: %w; this server must not vote from it. While a majority of the other servers runs: "+
+			"baton server remove %s (at one of them), then move %s away, start this node, and baton server add %s %s",
+			err, c.ID, strings.TrimSpace(c.Dir+" "+c.Mark), c.ID, c.Advertise)
 	case errors.Is(err, ErrForeign):
 		return fmt.Errorf("open raft state: %w; give this node its own data directory instead of %s", err, c.Dir)
 	case errors.Is(err, ErrNewer):
@@ -117,7 +122,7 @@ func (r *Replica) openStore(wrap func(raftlog.File) raftlog.File) error {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	s, err := raftlog.Open(raftlog.Config{
-		Dir: r.config.Dir, Cluster: string(r.config.Cluster), Node: string(r.config.ID), Wrap: wrap, Log: r.config.Logger,
+		Dir: r.config.Dir, Cluster: string(r.config.Cluster), Node: string(r.config.ID), Mark: r.config.Mark, Wrap: wrap, Log: r.config.Logger,
 	})
 	if err != nil {
 		return err

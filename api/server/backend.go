@@ -34,6 +34,11 @@ type Backend interface {
 	// Raft is this server's view of the consensus.
 	Raft() api.RaftStatus
 
+	// AddServer makes the server id at addr a voter, once it has caught up, on the leader. RemoveServer takes one out.
+	// The errors are those of Propose.
+	AddServer(ctx context.Context, id registry.NodeID, addr string) error
+	RemoveServer(ctx context.Context, id registry.NodeID) error
+
 	// Members is what gossip says of every node.
 	Members() []api.Member
 	// View is what is known here of one database; empty when nothing was ever reported.

@@ -203,6 +203,26 @@ func (b *backend) Raft() api.RaftStatus {
 	return api.RaftStatus{Leader: leader, Term: 3, Applied: b.feed.State().Index(), Peers: b.peers}
 }
 
+func (b *backend) AddServer(ctx context.Context, id registry.NodeID, addr string) error {
+	if err := b.leads(ctx); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.peers = append(slices.Clone(b.peers), api.RaftPeer{Node: id, Address: addr, Voter: true})
+	return nil
+}
+
+func (b *backend) RemoveServer(ctx context.Context, id registry.NodeID) error {
+	if err := b.leads(ctx); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.peers = slices.DeleteFunc(slices.Clone(b.peers), func(p api.RaftPeer) bool { return p.Node == id })
+	return nil
+}
+
 // peersAre sets what the leader knows of the others.
 func (b *backend) peersAre(peers ...api.RaftPeer) {
 	b.mu.Lock()

@@ -59,6 +59,7 @@ func (s *Server) status(c *call) (any, error) {
 	if v.Raft.Leader == "" {
 		worse(api.Degraded, "no leader is known: nothing can be decided")
 	}
+	v.Raft.Peers = s.peers(st)
 	for _, p := range v.Raft.Peers {
 		if silence := time.Duration(p.ContactMillis) * time.Millisecond; p.Voter && silence > operate.HeardWithin {
 			worse(api.Degraded, "the server %s has not answered the leader for %s", p.Node, silence.Round(time.Second))

@@ -74,6 +74,9 @@ func operateRoutes() []Route {
 		{Method: http.MethodPost, Path: "/v1/databases/{db}/ackers", Summary: "Remove a replica, or change how many acknowledgements commits wait for",
 			Verb: Operate, Place: Leader, Query: []string{"wait"},
 			Request: api.AckersRequest{}, Response: api.AckersResult{}, serve: (*Server).ackers},
+		{Method: http.MethodPost, Path: "/v1/servers", Summary: "Add a server, or remove one that is gone",
+			Verb: Operate, Place: Leader, Query: []string{"wait"},
+			Request: api.ServersRequest{}, Response: api.ServersResult{}, serve: (*Server).servers},
 	}
 }
 

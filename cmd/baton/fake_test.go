@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -95,6 +96,7 @@ func (f *fake) handler() http.Handler {
 	put("GET /v1/databases/secret", api.Problem{Status: 403, Code: api.CodeForbidden, Detail: "a client may not read this", Node: "db1", Index: 48211})
 	mux.HandleFunc("POST /v1/databases/{db}/switchover", f.switchover)
 	mux.HandleFunc("POST /v1/databases/{db}/ackers", f.ackers)
+	mux.HandleFunc("POST /v1/servers", f.servers)
 	return mux
 }
 
@@ -117,6 +119,26 @@ func (f *fake) ackers(w http.ResponseWriter, r *http.Request) {
 		res.Outcome, res.Detail = api.OutcomeRunning, "AckersChanging: late is to stop acknowledging. Way out: bring it back"
 	}
 	_ = json.NewEncoder(w).Encode(res) // the client says what it got
+}
+
+// servers judges as a leader does, and answers what there would be.
+func (f *fake) servers(w http.ResponseWriter, r *http.Request) {
+	var req api.ServersRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	all := statusOf(ordersView(), usersView()).Raft.Peers
+	switch {
+	case req.Remove == "db2":
+		w.WriteHeader(http.StatusConflict)
+		_ = json.NewEncoder(w).Encode(api.Problem{Status: 409, Code: api.CodeServers, Detail: "db2 leads", Hint: "stop baton on it first; another server leads then"})
+		return
+	case req.Add != "":
+		all = append(all, api.RaftPeer{Node: req.Add, Address: req.Address, Voter: true})
+	}
+	all = slices.DeleteFunc(all, func(p api.RaftPeer) bool { return p.Node == req.Remove })
+	_ = json.NewEncoder(w).Encode(api.ServersResult{Servers: all}) // the client says what it got
 }
 
 // switchover answers by the wanted winner and by the reason.

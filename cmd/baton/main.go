@@ -96,6 +96,6 @@ Exit status: 0 done, 1 failed, 2 wrong command line or configuration, 3 no serve
 	flags.StringSliceVar(&o.addrs, "addr", envList("BATON_ADDR"), "API addresses of servers, HOST[:PORT],... (BATON_ADDR)")
 	flags.StringVar(&o.identity, "identity", envOr("BATON_IDENTITY", "/var/lib/baton/tls"), "directory with ca.pem, node.pem and node-key.pem (BATON_IDENTITY)")
 	flags.DurationVar(&o.timeout, "timeout", defaultTimeout, "how long to wait for an answer")
-	root.AddCommand(agentCommand(), demoCommand(o), statusCommand(o), membersCommand(o), dbCommand(o), configCommand(o), caCommand(o), versionCommand(o))
+	root.AddCommand(agentCommand(), demoCommand(o), statusCommand(o), membersCommand(o), serverCommand(o), dbCommand(o), configCommand(o), caCommand(o), versionCommand(o))
 	return root
 }

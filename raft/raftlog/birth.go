@@ -162,6 +162,48 @@ func (b *birth) writeLocked() error {
 	return nil
 }
 
+// Begun reports whether dir holds anything else than a lock, or mark is there.
+func Begun(dir, mark string) (bool, error) {
+	if _, err := os.Lstat(mark); err == nil {
+		return true, nil
+	}
+	inside, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, fmt.Errorf("look for earlier state: %w", err)
+	}
+	return len(inside) > 1 || len(inside) == 1 && inside[0].Name() != lockName, nil
+}
+
+// bornBefore refuses an empty directory whose mark says that it was not empty.
+func (s *Store) bornBefore(dir string) error {
+	if s.mark == "" {
+		return nil
+	}
+	switch _, err := os.Lstat(s.mark); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for earlier state: %w", err)
+	}
+	return fmt.Errorf("%s is empty, but %s says that this server has voted from it: %w", dir, s.mark, ErrDamaged)
+}
+
+// leaveMark makes the file outside the directory, after the certificate: a crash in between leaves a server that never
+// voted and may begin.
+func (s *Store) leaveMark() error {
+	if s.mark == "" {
+		return nil
+	}
+	if _, err := os.Lstat(s.mark); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	says := fmt.Appendf(nil, "Server %s of cluster %s votes, and keeps its votes in the directory beside this file. Do not remove it.\n", s.node, s.cluster)
+	if err := replaceFile(filepath.Dir(s.mark), filepath.Base(s.mark), says); err != nil {
+		return fmt.Errorf("leave a mark outside the data directory: %w", err)
+	}
+	return nil
+}
+
 // replaceFile gives dir/name new content, durably and never half.
 func replaceFile(dir, name string, content []byte) error {
 	tmp := filepath.Join(dir, name+".tmp")

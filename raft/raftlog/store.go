@@ -31,6 +31,7 @@ type Store struct {
 	log         *slog.Logger
 	lock        *os.File
 	birth       *birth
+	mark        string
 	failed      chan struct{} // closed when poisoned
 	stop        chan struct{}
 	background  sync.WaitGroup
@@ -64,6 +65,8 @@ type Config struct {
 	Dir     string // data directory; must exist
 	Cluster string // whose directory it is, for ever
 	Node    string
+	// Mark, when set, is a file outside Dir, made when Dir is born: with it an empty Dir is one that was emptied.
+	Mark string
 	// SegmentSize is in bytes; 0 means 4 MiB.
 	SegmentSize int64
 	// Wrap, when set, is put around every file of the log: the place for faults in tests.
@@ -83,7 +86,7 @@ const (
 // without a birth certificate must be empty and gets one.
 func Open(c Config) (*Store, error) {
 	s := &Store{
-		dir: filepath.Join(c.Dir, logName), cluster: c.Cluster, node: c.Node,
+		dir: filepath.Join(c.Dir, logName), cluster: c.Cluster, node: c.Node, mark: c.Mark,
 		segmentSize: c.SegmentSize, wrap: c.Wrap, log: c.Log,
 		failed: make(chan struct{}), stop: make(chan struct{}), started: time.Now(),
 		birth:  &birth{dir: c.Dir, nudge: make(chan struct{}, 1)},
@@ -123,6 +126,9 @@ func (s *Store) load(dir string) error {
 	if err := marks.belongs(s.cluster, s.node); err != nil {
 		return err
 	}
+	if err := s.leaveMark(); err != nil { // before the first vote
+		return err
+	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("make log directory: %w", err)
 	}
@@ -152,6 +158,9 @@ func (s *Store) load(dir string) error {
 
 // bear gives an empty directory its certificate, before anything else is in it.
 func (s *Store) bear(dir string) error {
+	if err := s.bornBefore(dir); err != nil {
+		return err
+	}
 	for _, name := range []string{logName, snapshotsName} {
 		inside, err := os.ReadDir(filepath.Join(dir, name))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {

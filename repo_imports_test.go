@@ -52,9 +52,11 @@ var picture = map[string][]string{
 	"internal/chaos/witness": {"registry", "hostsgen", "identity", "api", "demo"},
 	"internal/chaos":         {"registry", "promote/decide", "api", "demo", "internal/lab", "internal/netlab", "internal/chaos/witness"},
 	// Whose certificate, which servers.
-	"cmd/*":           {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos", "internal/sim", "internal/mutant"},
-	"internal/sim":    {"registry", "health", "mysqld", "promote", "promote/decide", "promote/promise", "internal/mysqldtest"},
-	"internal/mutant": {},
+	"cmd/*":                    {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos", "internal/sim", "internal/mutant", "internal/killpoint"},
+	"internal/sim":             {"registry", "health", "mysqld", "promote", "promote/decide", "promote/promise", "internal/mysqldtest"},
+	"internal/mutant":          {},
+	"internal/killpoint":       {"registry", "api", "demo", "internal/lab", "internal/killpoint/point"},
+	"internal/killpoint/point": {},
 }
 
 func checkImports(t *tree) []violation {

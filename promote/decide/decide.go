@@ -199,9 +199,13 @@ func (e election) cannotReplace() registry.Cause {
 	if returned || (ready >= e.d.Need() && followers > e.d.Policy.K) {
 		return registry.Cause{}
 	}
+	wayOut := "bring one of them back, or the primary"
+	if e.d.Policy.K > e.d.K { // asked for, and never reached
+		wayOut += ", or ask for fewer acknowledgements"
+	}
 	return registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
-		"%d of %d ackers can be fenced, need %d, and %d replicas are ready, need a winner and %d to acknowledge for it; missing:%s Way out: bring one of them back, or the primary",
-		ready, len(e.d.Ackers), e.d.Need(), followers, e.d.Policy.K, missing)}
+		"%d of %d ackers can be fenced, need %d, and %d replicas are ready, need a winner and %d to acknowledge for it; missing:%s Way out: %s",
+		ready, len(e.d.Ackers), e.d.Need(), followers, e.d.Policy.K, missing, wayOut)}
 }
 
 // mayAct reports whether m may win or acknowledge.

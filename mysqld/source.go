@@ -54,7 +54,7 @@ func (c *session) forgetSource(ctx context.Context) error {
 	if applying {
 		err = c.stopReceiver(ctx, rep)
 	} else {
-		err = c.do(ctx, textStopBoth)
+		err = c.endApplier(ctx, rep)
 	}
 	if err != nil {
 		return err

@@ -73,12 +73,13 @@ type Server struct {
 	dials atomic.Int64 // counts connections: after a new one the server may be another
 	pid   atomic.Int32 // process at the other end of the newest probe connection
 
-	mu      sync.Mutex
-	known   *features // of the server as of knownAt dials
-	knownAt int64
-	commits [canaries]*attempt
-	closed  bool
-	wg      sync.WaitGroup // canary commits
+	mu       sync.Mutex
+	known    *features // of the server as of knownAt dials
+	knownAt  int64
+	commits  [canaries]*attempt
+	sessions sessions
+	closed   bool
+	wg       sync.WaitGroup // canary commits
 }
 
 // Open prepares a Server. It does not connect: the first call does, and the server need not run yet.
@@ -86,7 +87,7 @@ func Open(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("open database server: %w", err)
 	}
-	s := &Server{cfg: cfg.withDefaults()}
+	s := &Server{cfg: cfg.withDefaults(), sessions: sessions{}}
 	lanes := []**sql.DB{&s.probe, &s.control, &s.side, &s.marker}
 	for i := range s.canary {
 		lanes = append(lanes, &s.canary[i])

@@ -163,14 +163,16 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 	if err != nil {
 		return err
 	}
-	if changed {
+	ready := changed || sourceFor(d, o)
+	if changed && o.Status.SemiSync.ConnectedAckers < d.NextK {
 		if o = g.refresh(ctx); o.Err != nil {
 			return fmt.Errorf("see who is connected: %w", o.Err)
 		}
+		ready = sourceFor(d, o)
 	}
 	// A marker that waits can only be got rid of with its process, and one that nobody else has makes this server
 	// diverge: it is written when there is somebody to acknowledge it, and never forgotten.
-	if !sourceFor(d, o) || o.Status.SemiSync.ConnectedAckers < d.NextK {
+	if !ready || o.Status.SemiSync.ConnectedAckers < d.NextK {
 		g.phase(fmt.Sprintf("%d of %d ackers are connected", o.Status.SemiSync.ConnectedAckers, d.NextK))
 		return errNotYet
 	}

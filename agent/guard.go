@@ -92,10 +92,10 @@ func (k *keeper) report(ctx context.Context) error {
 	defer ticker.Stop()
 	silent := false
 	for {
-		calm := k.checker.Latest().Calm()
+		calm := k.checker.Latest().Calm() && k.guard.Settled()
 		r := k.compose()
 		k.send(r)
-		if calm && r.Guard.Doing == "" {
+		if calm {
 			ticker.Reset(reportEvery)
 		} else {
 			ticker.Reset(reportClosely)

@@ -70,8 +70,9 @@ type Server struct {
 	marker  *sql.DB
 	canary  [canaries]*sql.DB
 
-	dials atomic.Int64 // counts connections: after a new one the server may be another
-	pid   atomic.Int32 // process at the other end of the newest probe connection
+	dials atomic.Int64             // counts connections: after a new one the server may be another
+	pid   atomic.Int32             // process at the other end of the newest probe connection
+	wire  atomic.Pointer[net.Conn] // and that connection
 
 	mu       sync.Mutex
 	known    *features // of the server as of knownAt dials
@@ -119,6 +120,7 @@ func (s *Server) lane(observed bool) (*sql.DB, error) {
 				return nil, errors.Join(err, conn.Close())
 			}
 			s.pid.Store(pid)
+			s.wire.Store(&conn)
 		}
 		s.dials.Add(1)
 		return conn, nil

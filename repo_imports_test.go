@@ -12,7 +12,7 @@ const module = "github.com/baton-db/baton"
 
 // rooms are all rooms that one node is made of.
 var rooms = []string{
-	"registry", "raft", "discovery", "health", "mysqld", "mysqld/process", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
+	"registry", "raft", "discovery", "health", "mysqld", "mysqld/process", "mysqld/binlog", "mysqld/archive", "mysqld/offline", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
 	"registry/codec", "promote/decide", "api/operate", "api/strict", "agent/standing",
 }
 
@@ -24,6 +24,9 @@ var picture = map[string][]string{
 	"registry/codec":   {"registry"},
 	"mysqld":           {"mysqld/process"},
 	"mysqld/process":   {},
+	"mysqld/binlog":    {},
+	"mysqld/archive":   {"mysqld", "mysqld/binlog"},
+	"mysqld/offline":   {"mysqld", "mysqld/binlog"},
 	"identity":         {},
 	"identity/founder": {"identity"},
 	"discovery":        {},

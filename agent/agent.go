@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/server"
 	"github.com/baton-db/baton/discovery"
 	"github.com/baton-db/baton/dnsserver"
 	"github.com/baton-db/baton/health"
@@ -41,7 +42,8 @@ type Agent struct {
 	replica  *raft.Replica
 	follower *api.Follower
 	board    *health.Board
-	started  bool // the parts run, and close what is theirs
+	door     *server.Server // nil on a client
+	started  bool           // the parts run, and close what is theirs
 }
 
 // New checks cfg, claims the data directory, binds every port, and makes what the first server of a cluster has to make.
@@ -118,6 +120,17 @@ func (a *Agent) serverAddrs() []string {
 	return all
 }
 
+// otherServers are the addresses of the servers' APIs but this node's own.
+func (a *Agent) otherServers() []string {
+	var all []string
+	for _, s := range a.cfg.Servers {
+		if s.Node != a.cfg.Node {
+			all = append(all, s.API)
+		}
+	}
+	return all
+}
+
 func (a *Agent) nameservers() []string {
 	var all []string
 	for _, s := range a.cfg.Servers {
@@ -136,11 +149,11 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	if a.cfg.Role == registry.RoleServer {
 		raftPort := splitter.Listener(identity.ALPNRaft)
 		parts = append(parts, part{"port", splitter.Serve})
-		server, err := a.serverParts(raftPort, http)
+		voter, err := a.serverParts(raftPort, http)
 		if err != nil {
 			return err
 		}
-		parts = append(parts, server...)
+		parts = append(parts, voter...)
 	} else {
 		parts = append(parts, part{"port", splitter.Serve})
 		a.follower = api.NewFollower(a.client, a.cfg.Cluster)
@@ -195,11 +208,15 @@ func (a *Agent) databaseParts() ([]part, error) {
 	if a.cfg.Database == nil {
 		return nil, nil
 	}
-	reporter, err := api.NewReporter(api.ReporterConfig{Addrs: a.serverAddrs, Transport: a.transport, Log: a.room("api")})
+	reporter, err := api.NewReporter(api.ReporterConfig{Addrs: a.otherServers, Transport: a.transport, Log: a.room("api")})
 	if err != nil {
 		return nil, err
 	}
-	if a.keeper, err = newKeeper(a.cfg, a.feed(), reporter.Send, a.log); err != nil {
+	send := reporter.Send
+	if a.door != nil {
+		send = a.alsoHere(reporter.Send)
+	}
+	if a.keeper, err = newKeeper(a.cfg, a.feed(), send, a.log); err != nil {
 		return nil, err
 	}
 	return append([]part{{"report streams", reporter.Run}}, a.keeper.parts()...), nil

@@ -92,10 +92,10 @@ func (k *keeper) report(ctx context.Context) error {
 	defer ticker.Stop()
 	silent := false
 	for {
-		calm := k.checker.Latest().Calm()
+		calm := k.checker.Latest().Calm() && k.guard.Settled()
 		r := k.compose()
 		k.send(r)
-		if calm && r.Guard.Doing == "" {
+		if calm {
 			ticker.Reset(reportEvery)
 		} else {
 			ticker.Reset(reportClosely)
@@ -166,6 +166,9 @@ func (k *keeper) preflight(ctx context.Context) error {
 func (k *keeper) lookAtSettings(ctx context.Context, said map[string]bool) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
+	if err := k.server.Warm(ctx); err != nil {
+		k.log.Debug("keep connections", "err", err)
+	}
 	found, err := k.server.Preflight(ctx)
 	if err != nil {
 		k.log.Debug("preflight", "err", err)

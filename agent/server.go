@@ -33,14 +33,14 @@ func (a *Agent) serverParts(raftPort, http net.Listener) ([]part, error) {
 		return nil, err
 	}
 	a.replica = replica
-	door, err := server.New(server.Config{Node: a.cfg.Node, Version: a.version, Backend: backend{a}, Identify: whoAsks,
+	a.door, err = server.New(server.Config{Node: a.cfg.Node, Version: a.version, Backend: backend{a}, Identify: whoAsks,
 		Forward: a.transport, Log: a.room("api")})
 	if err != nil {
 		return nil, err // release closes the replica
 	}
 	return []part{
 		{"replica", a.watchReplica},
-		{"api", func(ctx context.Context) error { return door.Serve(ctx, http) }},
+		{"api", func(ctx context.Context) error { return a.door.Serve(ctx, http) }},
 		{"leader", a.leadWhileLeading},
 	}, nil
 }
@@ -115,6 +115,23 @@ func (a *Agent) term(ctx context.Context, leader *decide.Leader) error {
 		}
 	})
 	return leader.Run(ctx)
+}
+
+// alsoHere makes this server's reports known to itself as well. Through the door that would be a third of all reports that
+// it sends and receives, and of what a node at rest costs. What is refused is said once until the next that is not.
+func (a *Agent) alsoHere(others func(health.Report)) func(health.Report) {
+	me := api.Peer{Role: registry.RoleServer, Name: string(a.cfg.Node)}
+	said := ""
+	return func(r health.Report) {
+		others(r)
+		switch err := a.door.Receive(me, r); {
+		case err == nil:
+			said = ""
+		case err.Error() != said:
+			said = err.Error()
+			a.room("api").Warn("own report refused", "error", err)
+		}
+	}
 }
 
 // probe asks a database server's port directly.

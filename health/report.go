@@ -91,8 +91,9 @@ type Guard struct {
 	Silent uint64 `json:"silent,omitempty"`
 	// Proved is the revision at which a commit was begun here that has been acknowledged since.
 	Proved uint64 `json:"proved,omitempty"`
-	// Diverged is the GTID set that this server has and its primary lacks.
-	Diverged string `json:"diverged,omitempty"`
+	// Diverged is the GTID set that this server has and its primary lacks, and DivergedIn the epoch whose primary that was.
+	Diverged   string         `json:"diverged,omitempty"`
+	DivergedIn registry.Epoch `json:"diverged_in,omitempty"`
 	// Doing is the action under way and Problem why the last one failed.
 	Doing   string `json:"doing,omitempty"`
 	Problem string `json:"problem,omitempty"`

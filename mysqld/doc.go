@@ -12,6 +12,8 @@
 // applier is made to run first, and what was received is compared before and after. MariaDB deletes it when a thread
 // starts while neither runs, so there the applier is started before the receiver stops, everything is applied before both
 // stop, and a server that is found with both stopped is left so (ErrApplierStopped).
+// A part of a transaction is in no position and was never acknowledged: MySQL waits a minute for its rest, so the thread that
+// waits is killed once everything else is applied.
 //
 // Closed. Only a CloseWrites that returned nil proves that nothing commits any more. The variable read_only is ON already
 // while the statement that sets it waits for a commit, and it goes back to OFF when that statement fails.
@@ -39,8 +41,8 @@
 //
 // # Accounts
 //
-// On MySQL, baton's account needs REPLICATION CLIENT, PROCESS, RELOAD, REPLICATION_SLAVE_ADMIN, CONNECTION_ADMIN and
-// SYSTEM_VARIABLES_ADMIN on *.*, and SELECT on performance_schema.replication_connection_status. On MariaDB it needs SLAVE
+// On MySQL, baton's account needs REPLICATION CLIENT, PROCESS, RELOAD, REPLICATION_SLAVE_ADMIN, CONNECTION_ADMIN,
+// SYSTEM_VARIABLES_ADMIN and SYSTEM_USER on *.*, and SELECT on performance_schema.replication_connection_status. On MariaDB it needs SLAVE
 // MONITOR, BINLOG MONITOR, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, READ_ONLY ADMIN, CONNECTION ADMIN, PROCESS
 // and RELOAD. On both it needs SELECT, INSERT and UPDATE on baton.epoch and baton.canary (Tables). The account of
 // replication needs REPLICATION SLAVE and nothing else.

@@ -85,7 +85,7 @@ func (s *Server) Preflight(ctx context.Context) ([]Finding, error) {
 			out = append(out, r.check(c.features, have)...)
 		}
 		out = append(out, c.missingParts()...)
-		for _, look := range []func(context.Context) ([]Finding, error){c.ownTables, c.engines, c.channels} {
+		for _, look := range []func(context.Context) ([]Finding, error){c.ownTables, c.engines, c.channels, c.rights} {
 			found, err := look(ctx)
 			if err != nil {
 				return err

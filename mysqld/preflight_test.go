@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/baton-db/baton/internal/lab"
+	"github.com/baton-db/baton/internal/lab/labtest"
 	"github.com/baton-db/baton/mysqld"
 )
 
@@ -88,4 +89,15 @@ func TestTablesCanBeMadeTwice(t *testing.T) {
 			t.Errorf("found %+v", found)
 		}
 	})
+}
+
+func TestPreflightAsksForTheRightToEndAWait(t *testing.T) {
+	n := nodes(t, labtest.Require(t, lab.MySQL), 1)[0]
+	n.exec("SET GLOBAL read_only = 0", "REVOKE SYSTEM_USER ON *.* FROM 'baton'@'localhost'")
+	again := opened(t, n.lab)
+	found, err := again.Preflight(t.Context())
+	n.must(err)
+	if len(found) != 1 || found[0].Setting != "SYSTEM_USER" || found[0].Fatal {
+		t.Errorf("found %+v", found)
+	}
 }

@@ -36,7 +36,7 @@ func single(rep *Replication) error {
 
 // where reads what is committed.
 func (c *session) where(ctx context.Context) (GTIDSet, error) {
-	r, err := c.one(ctx, c.state)
+	r, err := c.one(ctx, c.written)
 	if err != nil {
 		return GTIDSet{}, err
 	}

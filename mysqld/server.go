@@ -70,15 +70,17 @@ type Server struct {
 	marker  *sql.DB
 	canary  [canaries]*sql.DB
 
-	dials atomic.Int64 // counts connections: after a new one the server may be another
-	pid   atomic.Int32 // process at the other end of the newest probe connection
+	dials atomic.Int64             // counts connections: after a new one the server may be another
+	pid   atomic.Int32             // process at the other end of the newest probe connection
+	wire  atomic.Pointer[net.Conn] // and that connection
 
-	mu      sync.Mutex
-	known   *features // of the server as of knownAt dials
-	knownAt int64
-	commits [canaries]*attempt
-	closed  bool
-	wg      sync.WaitGroup // canary commits
+	mu       sync.Mutex
+	known    *features // of the server as of knownAt dials
+	knownAt  int64
+	commits  [canaries]*attempt
+	sessions sessions
+	closed   bool
+	wg       sync.WaitGroup // canary commits
 }
 
 // Open prepares a Server. It does not connect: the first call does, and the server need not run yet.
@@ -86,7 +88,7 @@ func Open(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("open database server: %w", err)
 	}
-	s := &Server{cfg: cfg.withDefaults()}
+	s := &Server{cfg: cfg.withDefaults(), sessions: sessions{}}
 	lanes := []**sql.DB{&s.probe, &s.control, &s.side, &s.marker}
 	for i := range s.canary {
 		lanes = append(lanes, &s.canary[i])
@@ -118,6 +120,7 @@ func (s *Server) lane(observed bool) (*sql.DB, error) {
 				return nil, errors.Join(err, conn.Close())
 			}
 			s.pid.Store(pid)
+			s.wire.Store(&conn)
 		}
 		s.dials.Add(1)
 		return conn, nil

@@ -24,12 +24,9 @@ var (
 // be repeated.
 func (s *Server) BecomeSource(ctx context.Context, k int) error {
 	return s.on(ctx, s.control, "become a source", func(ctx context.Context, c *session) error {
-		st, err := c.self(ctx)
+		now, _, err := c.asks(ctx)
 		if err != nil {
 			return err
-		}
-		if !st.ReadOnly {
-			return ErrOpen
 		}
 		if err := c.forgetSource(ctx); err != nil {
 			return err
@@ -39,8 +36,26 @@ func (s *Server) BecomeSource(ctx context.Context, k int) error {
 				return err
 			}
 		}
-		return s.ask(ctx, c, st.SemiSync, k)
+		return s.ask(ctx, c, now, k)
 	})
+}
+
+// asks is whether commits wait for replicas on a server that must be closed, and how many did not wait. It asks for no
+// more, because it is asked in an outage; the counters of a server whose commits do not wait say nothing.
+func (c *session) asks(ctx context.Context) (now SemiSync, unacked int, err error) {
+	r, err := c.one(ctx, c.closed)
+	if err != nil {
+		return now, 0, err
+	}
+	if !r.on("read_only") {
+		return now, 0, ErrOpen
+	}
+	if now.SourceEnabled = r.on("rpl_semi_sync_source_enabled"); !now.SourceEnabled {
+		return now, 0, nil
+	}
+	counters, err := c.settings(ctx, c.counters)
+	now.SourceWaits = counters.on("rpl_semi_sync_source_status")
+	return now, counters.number("rpl_semi_sync_source_no_tx"), err
 }
 
 // forgetSource ends replication after proving that nothing is lost by it.
@@ -54,7 +69,7 @@ func (c *session) forgetSource(ctx context.Context) error {
 	if applying {
 		err = c.stopReceiver(ctx, rep)
 	} else {
-		err = c.do(ctx, textStopBoth)
+		err = c.endApplier(ctx, rep)
 	}
 	if err != nil {
 		return err
@@ -177,13 +192,11 @@ type mark struct {
 
 func (s *Server) mark(ctx context.Context, m mark, acked bool) error {
 	return s.on(ctx, s.marker, fmt.Sprintf("mark epoch %d", m.epoch), func(ctx context.Context, c *session) error {
-		before, err := c.self(ctx)
+		now, before, err := c.asks(ctx)
 		switch {
 		case err != nil:
 			return err
-		case !before.ReadOnly:
-			return ErrOpen
-		case acked && !before.SemiSync.SourceWaits:
+		case acked && !now.SourceWaits:
 			return fmt.Errorf("%w: the server does not wait for acknowledgements", ErrNotAcked)
 		}
 		there, _, err := c.readMark(ctx)
@@ -199,7 +212,7 @@ func (s *Server) mark(ctx context.Context, m mark, acked bool) error {
 		if !acked {
 			return nil
 		}
-		return c.proveAcked(ctx, before.unacked)
+		return c.proveAcked(ctx, before)
 	})
 }
 
@@ -217,7 +230,7 @@ func (c *session) proveAcked(ctx context.Context, before int) error {
 
 // writeMark commits the marker and helps it on while it waits. Whatever it leaves behind in the server is killed.
 func (s *Server) writeMark(ctx context.Context, c *session, m mark) error {
-	id, err := c.id(ctx)
+	id, err := s.id(ctx, s.marker, c)
 	if err != nil {
 		return err
 	}

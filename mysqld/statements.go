@@ -9,6 +9,8 @@ import (
 // dialect is every text that is not the same for all servers. testdata holds them for each kind of server.
 type dialect struct {
 	state       string // one row: who and where the server is
+	written     string // of that row, what is committed: it is asked in an outage, beside threads that stop and start
+	closed      string // of that row, whether writes are refused and whether commits wait
 	replication string // one row per channel, none for a server that follows nobody
 	counters    string // semi-sync counters
 	waiters     string // one of them: commits that wait
@@ -52,29 +54,33 @@ func (f *features) speak() dialect {
 		d.counters, d.waiters = f.statusOf("source_status", "source_clients", "source_wait_sessions", "source_no_tx", "replica_status"), f.statusOf("source_wait_sessions")
 	}
 	columns := []string{"@@GLOBAL.read_only AS read_only", "@@GLOBAL.server_id AS server_id"}
+	committed := "@@GLOBAL.gtid_executed AS executed"
 	if f.flavor == MySQL {
 		d.replication = "SHOW REPLICA STATUS"
 		d.close, d.open, d.unlock = "SET GLOBAL super_read_only = ON", "SET GLOBAL read_only = OFF, GLOBAL offline_mode = OFF", "SET GLOBAL super_read_only = OFF"
-		columns = append(columns, "@@GLOBAL.server_uuid AS uuid", "@@GLOBAL.offline_mode AS offline", "@@GLOBAL.gtid_executed AS executed")
+		columns = append(columns, "@@GLOBAL.server_uuid AS uuid", "@@GLOBAL.offline_mode AS offline", committed)
 		if f.beats {
 			columns = append(columns, "(SELECT CONCAT_WS(' ', COUNT_RECEIVED_HEARTBEATS, LAST_HEARTBEAT_TIMESTAMP) FROM performance_schema.replication_connection_status LIMIT 1) AS beats")
 		}
 	} else {
 		d.replication = "SHOW ALL REPLICAS STATUS"
 		d.close, d.open = "SET STATEMENT max_statement_time = %s FOR SET GLOBAL read_only = ON", "SET GLOBAL read_only = OFF"
-		columns = append(columns, "@@GLOBAL.gtid_binlog_state AS executed", "@@GLOBAL.gtid_slave_pos AS applied")
+		committed = "@@GLOBAL.gtid_binlog_state AS executed, @@GLOBAL.gtid_slave_pos AS applied"
+		columns = append(columns, committed)
 	}
 	for _, name := range []string{"source_enabled", "source_timeout", "source_wait_point", "source_wait_no_replica", "source_wait_for_replica_count", "replica_enabled"} {
 		if name = "rpl_semi_sync_" + name; f.offers(name) {
 			columns = append(columns, "@@GLOBAL."+f.spelled(name)+" AS "+name)
 		}
 	}
-	d.state = "SELECT " + strings.Join(columns, ", ")
+	d.closed = "SELECT @@GLOBAL.read_only AS read_only"
+	d.state, d.written = "SELECT "+strings.Join(columns, ", "), "SELECT "+committed
 	if f.offers("rpl_semi_sync_replica_enabled") {
 		d.heed = "SET GLOBAL " + f.spelled("rpl_semi_sync_replica_enabled") + " = %d"
 	}
 	if f.offers("rpl_semi_sync_source_enabled") {
 		d.stopAsking = "SET GLOBAL " + f.spelled("rpl_semi_sync_source_enabled") + " = OFF"
+		d.closed += ", @@GLOBAL." + f.spelled("rpl_semi_sync_source_enabled") + " AS rpl_semi_sync_source_enabled"
 	}
 	return d
 }

@@ -55,7 +55,7 @@ func everyStatement(f features) string {
 	secured.CA, secured.Cert, secured.Key = "/ca.pem", "/cert.pem", "/key.pem"
 	var b strings.Builder
 	for _, line := range [][2]string{
-		{"state", f.state}, {"replication", f.replication}, {"counters", f.counters}, {"waiters", f.waiters},
+		{"state", f.state}, {"written", f.written}, {"closed", f.closed}, {"replication", f.replication}, {"counters", f.counters}, {"waiters", f.waiters},
 		{"stop receiver", textStopReceiver}, {"start applier", textStartApplier}, {"stop both", textStopBoth},
 		{"follow first", f.point(plain, setAutoPosition)}, {"follow next", f.point(plain, keepAutoPosition)}, {"follow by TLS", f.point(secured, keepAutoPosition)},
 		{"start both", textStartBoth}, {"forget source", textForgetSource}, {"heed", f.heed}, {"ask for 2", f.askFor(2)}, {"stop asking", f.stopAsking},

@@ -90,11 +90,11 @@ func (s *Server) Status(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.ProbeTimeout)
 	defer cancel()
 	var st Status
-	ask := func(c *session) (err error) { st, err = c.status(ctx); return err }
-	err := s.session(ctx, s.probe, ask)
+	ask := func(ctx context.Context, c *session) (err error) { st, err = c.status(ctx); return err }
+	err := s.quietly(ctx, ask)
 	if code(err) == errUnknownVariable {
 		s.forget() // a plugin was loaded or taken away
-		err = s.session(ctx, s.probe, ask)
+		err = s.quietly(ctx, ask)
 	}
 	if err != nil {
 		return Status{}, fmt.Errorf("status: %w", err)

@@ -14,7 +14,7 @@ import (
 // process than the one that BecomeSource prepared. Both statements share a connection, which ends with the process.
 func (s *Server) OpenWrites(ctx context.Context) error {
 	return s.on(ctx, s.control, "open writes", func(ctx context.Context, c *session) error {
-		r, err := c.one(ctx, c.state)
+		r, err := c.one(ctx, c.closed)
 		if err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (s *Server) closeWrites(ctx context.Context, c *session) error {
 		}
 		text = fmt.Sprintf(text, strconv.FormatFloat(limit.Seconds(), 'f', 3, 64))
 	}
-	id, err := c.id(ctx)
+	id, err := s.id(ctx, s.control, c) // whoever closes writes holds this lane
 	if err != nil {
 		return err
 	}
@@ -60,16 +60,11 @@ func (s *Server) closeWrites(ctx context.Context, c *session) error {
 		return err
 	}
 	// A statement of somebody else that failed in this moment takes the setting back.
-	r, err := c.one(ctx, c.state)
+	r, err := c.one(ctx, c.closed)
 	if err == nil && !r.on("read_only") {
 		err = errors.New("the server was opened again at once")
 	}
 	return err
-}
-
-func (c *session) id(ctx context.Context) (string, error) {
-	r, err := c.one(ctx, textSelf)
-	return r["id"], err
 }
 
 // cancelStatement ends what a session that was given up is still doing, after the context of its caller has ended.

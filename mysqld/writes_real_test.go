@@ -172,6 +172,14 @@ func TestStatusOfAFrozenServerFailsInTime(t *testing.T) {
 		}
 		p.must(p.lab.Thaw())
 		until(t, "it answers again", func() bool { _, err := server.Status(t.Context()); return err == nil })
+		p.must(p.lab.Freeze())
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(10*time.Millisecond, cancel)
+		if _, err := server.Status(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("a call that its caller gave up: %v", err)
+		}
+		p.must(p.lab.Thaw())
+		until(t, "it answers once more", func() bool { _, err := server.Status(t.Context()); return err == nil })
 		p.must(server.Close())
 		if err := server.Canary(t.Context(), "db1"); err == nil {
 			t.Error("a closed Server commits")

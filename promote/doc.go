@@ -47,6 +47,8 @@
 // reigns of the same primary (Database.Armed), until it was fenced, or an operator says that it is gone for good.
 //
 // A winner that loses its epoch while its marker waits can neither close nor follow; so what a guard led is durable before the
-// marker, and such a process is ended. A marker that nobody else has makes a member diverge: it is written when enough ackers
-// are connected, and the next winner is who leaves the fewest members with transactions that it lacks.
+// marker, and such a process is ended. So is a source whose guard does not know that it led, because its promise file was lost.
+// A marker that nobody else has makes a member diverge: it is written when enough ackers are connected, and the next winner is
+// who leaves the fewest members with transactions that it lacks. What the last primary is known to have lacked is asked of
+// nobody: nothing else was acknowledged in its reign than what it wrote itself.
 package promote

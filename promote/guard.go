@@ -90,6 +90,7 @@ type done struct {
 	follows    string // server process for which report.Follows and report.CaughtUp hold
 	target     mysqld.GTIDSet
 	seen       mysqld.GTIDSet // the newest position of a process while it reigned
+	settled    bool           // see Settled
 }
 
 // NewGuard opens the promise file. promise.ErrLost means that it is damaged: nothing may be acknowledged by this server
@@ -166,6 +167,7 @@ func (g *Guard) Run(ctx context.Context) error {
 		if d, ok := g.feed.State().Database(g.cfg.Database); ok {
 			pause = g.once(ctx, d)
 		} else {
+			g.settle(true)
 			pause = time.Second
 		}
 		if pause == 0 {
@@ -186,6 +188,7 @@ func (g *Guard) Run(ctx context.Context) error {
 // once does one step and returns how long to rest before the next look, unless something changes; 0: look at once.
 func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
 	step := Next(d, g.cfg.Instance, g.local())
+	g.settle(step.Verb == Wait && d.Phase == registry.Serving)
 	if step != g.last { // what is tried again goes on telling how far it got
 		g.last = step
 		g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: %s", step.Verb, step.Why) })
@@ -288,6 +291,25 @@ func (g *Guard) local() Local {
 // silenced reports whether the server follows without acknowledging, and was made to by this guard. g.mu is held.
 func (g *Guard) silenced(o health.Observation) bool {
 	return o.Incarnation != "" && g.done.silencedBy == o.Incarnation && !o.Status.SemiSync.ReplicaEnabled
+}
+
+// Settled reports whether the database is served and the guard has nothing to do for it: whatever changes that is told to
+// Notify or seen in the state.
+func (g *Guard) Settled() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.done.settled
+}
+
+// settle tells whoever sends reports when there is something to do, so that the next ones come closely.
+func (g *Guard) settle(now bool) {
+	g.mu.Lock()
+	before := g.done.settled
+	g.done.settled = now
+	g.mu.Unlock()
+	if before && !now {
+		g.cfg.Notify()
+	}
 }
 
 // note changes what is reported and tells whoever sends reports.

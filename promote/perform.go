@@ -42,7 +42,7 @@ func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error
 	case Rejoin:
 		return g.rejoin(ctx, d, s)
 	case Measure:
-		return g.measure(ctx, s)
+		return g.measure(ctx, d, s)
 	case Open:
 		return g.open(ctx, d)
 	case Ask:
@@ -163,14 +163,16 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 	if err != nil {
 		return err
 	}
-	if changed {
+	ready := changed || sourceFor(d, o)
+	if changed && o.Status.SemiSync.ConnectedAckers < d.NextK {
 		if o = g.refresh(ctx); o.Err != nil {
 			return fmt.Errorf("see who is connected: %w", o.Err)
 		}
+		ready = sourceFor(d, o)
 	}
 	// A marker that waits can only be got rid of with its process, and one that nobody else has makes this server
 	// diverge: it is written when there is somebody to acknowledge it, and never forgotten.
-	if !sourceFor(d, o) || o.Status.SemiSync.ConnectedAckers < d.NextK {
+	if !ready || o.Status.SemiSync.ConnectedAckers < d.NextK {
 		g.phase(fmt.Sprintf("%d of %d ackers are connected", o.Status.SemiSync.ConnectedAckers, d.NextK))
 		return errNotYet
 	}
@@ -298,7 +300,7 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 		}
 		r.ReignOver(o.Incarnation, d.Epoch)
 	})
-	g.note(func(r *health.Guard) { r.CaughtUp, r.Diverged = whole, "" })
+	g.note(func(r *health.Guard) { r.CaughtUp, r.Diverged, r.DivergedIn = whole, "", 0 })
 	return err
 }
 
@@ -323,10 +325,10 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 	if err != nil {
 		return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
 	}
-	if err := g.checkDiverged(own, theirs, s.Source); err != nil {
+	if err := g.checkDiverged(d, own, theirs); err != nil {
 		return err
 	}
-	g.note(func(r *health.Guard) { r.Diverged = "" })
+	g.note(func(r *health.Guard) { r.Diverged, r.DivergedIn = "", 0 })
 	g.loud(s)
 	if err := g.server.Follow(ctx, src); err != nil {
 		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
@@ -351,20 +353,21 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 	})
 }
 
-// checkDiverged returns ErrDiverged when own has what theirs, read later, lacks. Received counts: it would be applied.
-// What the source originated itself may still wait there for an acknowledgement.
-func (g *Guard) checkDiverged(own health.Observation, theirs mysqld.GTIDSet, source registry.Member) error {
+// checkDiverged returns ErrDiverged when own has what theirs, the position of the primary of d, read later, lacks. Received
+// counts: it would be applied. What the primary originated itself may still wait there for an acknowledgement.
+func (g *Guard) checkDiverged(d *registry.Database, own health.Observation, theirs mysqld.GTIDSet) error {
+	source, _ := d.Member(d.Primary)
 	extra := own.Status.Position().Minus(theirs).Without(source.SourceKey())
 	if own.Err != nil || extra.IsEmpty() {
 		return nil
 	}
-	g.note(func(r *health.Guard) { r.Diverged = extra.String() })
+	g.note(func(r *health.Guard) { r.Diverged, r.DivergedIn = extra.String(), d.Epoch })
 	return fmt.Errorf("%s %w: %s has not %s. It is kept out. Way out: save what they changed, then give this server a fresh copy of %s",
 		g.cfg.Instance, ErrDiverged, source.ID, extra, source.ID)
 }
 
 // measure sees whether the target has arrived.
-func (g *Guard) measure(ctx context.Context, s Step) error {
+func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error {
 	o := g.refresh(ctx)
 	g.mu.Lock()
 	target := g.done.target
@@ -378,7 +381,7 @@ func (g *Guard) measure(ctx context.Context, s Step) error {
 		if target, err = g.server.SourcePosition(ctx, src); err != nil {
 			return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
 		}
-		if err := g.checkDiverged(o, target, s.Source); err != nil {
+		if err := g.checkDiverged(d, o, target); err != nil {
 			return err // somebody has written here while nobody looked
 		}
 		g.mu.Lock()

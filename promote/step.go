@@ -132,6 +132,15 @@ func (g local) reigned() bool {
 	return over && !kept && g.d.Phase != registry.Closing
 }
 
+// shut refuses writes where another reigns, or nobody. A source that takes them reigned, whatever is left of its promise file:
+// commits may wait in it that nobody may acknowledge, and while they do it cannot be closed.
+func (g local) shut(why string) Step {
+	if g.AsksFor > 0 {
+		return Step{Verb: Kill, Why: why + ", and commits may wait in it for ever"}
+	}
+	return Step{Verb: Shut, Why: why}
+}
+
 func (g local) closing() Step {
 	switch {
 	case g.me != g.d.Former:
@@ -145,12 +154,14 @@ func (g local) closing() Step {
 func (g local) fencing() Step {
 	switch {
 	case !g.ReadOnly:
-		return Step{Verb: Shut, Why: "nobody reigns, but this server takes writes"}
+		return g.shut("nobody reigns, but this server takes writes")
 	case g.me == g.d.Former && g.Receiving:
 		// It has followed a winner that was lost since: what it holds must not grow, and nobody may count on its word.
 		return Step{Verb: Fence, Why: "the former primary follows somebody"}
 	case g.me == g.d.Former && g.Closed == g.d.Epoch:
 		return wait("closed")
+	case g.me == g.d.Former && g.AsksFor > 0 && g.Record.Led == 0:
+		return Step{Verb: Kill, Why: "it reigned, and its promise file does not know: commits may wait in it, and then it cannot be closed"}
 	case g.me == g.d.Former:
 		return Step{Verb: Attest, Why: "closed since it started"}
 	case g.Fenced == g.d.Epoch && !g.Receiving:
@@ -171,7 +182,7 @@ func (g local) promoting() Step {
 	case !slices.Contains(g.d.NextAckers, g.me):
 		return g.fencing() // it was not heard in time: it may not listen to the former primary either
 	case !g.ReadOnly:
-		return Step{Verb: Shut, Why: "it takes writes, but is to follow " + string(winner.ID)}
+		return g.shut("it takes writes, but is to follow " + string(winner.ID))
 	case g.Record.Follows == g.d.Epoch && g.follows(winner, Acknowledges):
 		return wait("following %s", winner.ID)
 	}
@@ -192,7 +203,7 @@ func (g local) serving() Step {
 	case g.me == g.d.Primary:
 		return g.reigning()
 	case !g.ReadOnly:
-		return Step{Verb: Shut, Why: "a replica takes writes"}
+		return g.shut("a replica takes writes")
 	case g.Record.Follows != g.d.Epoch || !g.follows(primary, acks) || !own.Leaving.Zero() && !g.Silenced:
 		return Step{Verb: Rejoin, Source: primary, Acks: acks, Why: fmt.Sprintf("%s reigns in epoch %d", primary.ID, g.d.Epoch)}
 	case !g.CaughtUp:

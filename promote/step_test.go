@@ -117,6 +117,9 @@ func TestAFormerPrimaryIsEndedOrAttested(t *testing.T) {
 	over := func(d *registry.Database) Local {
 		return but(reigning(group(3).d), func(l *Local) { l.Record.Promise = d.Epoch })
 	}
+	lost := func(d *registry.Database) Local {
+		return but(on(d, "db1"), func(l *Local) { l.ReadOnly, l.AsksFor = false, 1 })
+	}
 	closed := but(over(closing), func(l *Local) { l.ReadOnly, l.Closed = true, 2 })
 	later := group(3).with(func(d *registry.Database) { d.Epoch, d.Primary, d.Ackers = 5, "db2", []registry.InstanceID{"db3"} }).d
 	runNext(t, []next{
@@ -127,7 +130,15 @@ func TestAFormerPrimaryIsEndedOrAttested(t *testing.T) {
 		{"it led, and its marker may wait", fencing, "db1", but(over(fencing), func(l *Local) { l.Record.Marked, l.Record.MarkedBy = 0, "" }), "kill"},
 		{"it is health.ProcessExited already", fencing, "db1", but(over(fencing), func(l *Local) { l.Process = health.ProcessExited }), "wait"},
 		{"it was restarted", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation, l.ReadOnly = "p2", true }), "attest"},
-		{"it was restarted and takes writes", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation = "p2" }), "shut"},
+		{"it was restarted and takes writes", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation, l.AsksFor = "p2", 0 }), "shut"},
+		{"its promise file was lost, and commits may wait", fencing, "db1", lost(fencing), "kill"},
+		{"the same, and it reads as closed", fencing, "db1", but(lost(fencing), func(l *Local) { l.ReadOnly = true }), "kill"},
+		{"the same, and it was closed", fencing, "db1", but(lost(fencing), func(l *Local) { l.ReadOnly, l.Closed = true, 2 }), "wait"},
+		{"the same in a later reign", later, "db1", lost(later), "kill"},
+		{"the same while another is elected", promoting, "db1", lost(promoting), "kill"},
+		{"the same, and it is to follow", group(3).promoting().with(func(d *registry.Database) {
+			d.NextAckers = []registry.InstanceID{"db1", "db3"}
+		}).d, "db1", lost(promoting), "kill"},
 		{"it attested", fencing, "db1", but(over(fencing), func(l *Local) { l.Incarnation, l.ReadOnly, l.Closed = "p2", true, 2 }), "wait"},
 		{"it follows a winner that was lost: it stops before it says where it stands", fencing, "db1", but(over(fencing), func(l *Local) {
 			l.Incarnation, l.ReadOnly, l.Receiving, l.Source = "p2", true, true, db2at

@@ -75,6 +75,9 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 	case *registry.AddAcker:
 		p.armed[registry.Armed{Instance: c.Instance, Source: was.Primary}] = true
 	case *registry.RemoveMember:
+		if m, _ := was.Member(c.Instance); m.Leaving.Zero() {
+			t.Fatalf("%s was removed, and nobody wanted it to leave", c.Instance)
+		}
 		p.disarm(c.Instance)
 	case *registry.AdvanceChange:
 		if was.Change.Silent {

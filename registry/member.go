@@ -127,7 +127,7 @@ func (m Member) addrPort() netip.AddrPort {
 	return ap
 }
 
-// RemoveMember forgets a database server that is neither primary nor acker, and that can acknowledge for nobody or is lost.
+// RemoveMember forgets a database server that leaves, is neither primary nor acker, and can acknowledge for nobody or is lost.
 type RemoveMember struct {
 	Database DatabaseName `json:"database"`
 	Instance InstanceID   `json:"instance"`
@@ -137,7 +137,8 @@ type RemoveMember struct {
 // Urgent is true: its names go at once.
 func (*RemoveMember) Urgent() bool { return true }
 
-// Apply returns ErrInvalid while the member reigns or acknowledges, or while nobody reigns.
+// Apply returns ErrStale for a member that stays, because leaving was taken back after this was decided, and ErrInvalid while
+// the member reigns or acknowledges, or while nobody reigns.
 func (c *RemoveMember) Apply(s *State) (*State, error) {
 	d, err := s.reignOf(c.Database, "remove member of")
 	if err != nil {
@@ -147,6 +148,9 @@ func (c *RemoveMember) Apply(s *State) (*State, error) {
 	if !ok {
 		return nil, fmt.Errorf("remove member %s of %s: %w", c.Instance, c.Database, ErrUnknown)
 	}
+	if m.Leaving.Zero() {
+		return nil, fmt.Errorf("remove member %s of %s: it stays: %w", m.ID, d.Name, ErrStale)
+	}
 	if d.Interregnum() || d.Primary == c.Instance || d.IsAcker(c.Instance) {
 		return nil, fmt.Errorf("remove member %s of %s: it reigns, acknowledges or an election is under way: %w", c.Instance, c.Database, ErrInvalid)
 	}
@@ -154,9 +158,7 @@ func (c *RemoveMember) Apply(s *State) (*State, error) {
 	if d.IsArmed(m.ID) && m.Leaving.Code != MemberLost && !silent {
 		return nil, fmt.Errorf("remove member %s of %s: it may still be acknowledging for a server that reigned: %w", m.ID, d.Name, ErrInvalid)
 	}
-	if !m.Leaving.Zero() {
-		d.Removed = append(d.Removed, Removed{m.ID, m.Leaving})
-	}
+	d.Removed = append(d.Removed, Removed{m.ID, m.Leaving})
 	d.disarm(m.ID)
 	d.Members = slices.DeleteFunc(d.Members, func(m Member) bool { return m.ID == c.Instance })
 	return s.withDatabase(d), nil

@@ -178,6 +178,7 @@ func TestAMemberLeavesInOrderAndStaysAway(t *testing.T) {
 	refused("the second of two ackers leaves", leave("db2", registry.MemberLeaving))
 	refused("the primary leaves", leave("db1", registry.MemberLeaving))
 	refused("an acker is forgotten", &registry.RemoveMember{Database: "orders", Instance: "db3"})
+	refused("who does not leave is forgotten", &registry.RemoveMember{Database: "orders", Instance: "db2"})
 	refused("who stays is retired", retire("db2"))
 	s = with(t, s, retire("db3"))
 	refused("two changes at once", change(2))
@@ -191,7 +192,11 @@ func TestAMemberLeavesInOrderAndStaysAway(t *testing.T) {
 		t.Fatalf("change %+v, ackers %v", d.Change, d.Ackers)
 	}
 	refused("who leaves is let in again", &registry.AddAcker{Database: "orders", Epoch: 1, Instance: "db3"})
-	s = with(t, s, &registry.RemoveMember{Database: "orders", Instance: "db3"})
+	late := &registry.RemoveMember{Database: "orders", Instance: "db3"}
+	if _, err := late.Apply(with(t, s, stay("db3"))); !errors.Is(err, registry.ErrStale) {
+		t.Errorf("who may stay is removed by what was decided while it left: %v", err)
+	}
+	s = with(t, s, late)
 	refused("its agent registers it again", putMember("db3"))
 	s = with(t, s, stay("db3"), putMember("db3"))
 	if m, _ := orders(t, s).Member("db3"); !m.Leaving.Zero() {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/server"
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/identity"
 	"github.com/baton-db/baton/registry"
@@ -184,5 +186,26 @@ func TestAReportOfAMovedInstanceIsTakenAfterItIsRegistered(t *testing.T) {
 	r.must(m)
 	if got := r.post(db9, strings.NewReader(string(b)+"\n")); got != "" {
 		t.Errorf("after: %q", got)
+	}
+}
+
+func TestAServersReportToItselfIsJudgedLikeEveryOther(t *testing.T) {
+	r := start(t, nil, "s1")
+	r.reign() // db2 is registered on node db2
+	n := r.node("s1")
+	door, err := server.New(server.Config{Node: "s1", Backend: n, Forward: r.as(identity.RoleServer, "s1"), Log: quiet(),
+		Identify: func(tls.ConnectionState) (api.Peer, error) { return api.Peer{}, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	me := api.Peer{Role: registry.RoleServer, Name: "s1"}
+	if err := door.Receive(me, report("db2", 1)); err == nil {
+		t.Error("s1 reports for an instance of another node")
+	}
+	if err := door.Receive(api.Peer{Role: registry.RoleServer, Name: "db2"}, report("db2", 2)); err != nil {
+		t.Error(err)
+	}
+	if v := n.View("orders"); v["db2"].Seq != 2 {
+		t.Errorf("report %d is on the board, want 2", v["db2"].Seq)
 	}
 }

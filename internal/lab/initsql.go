@@ -54,7 +54,7 @@ func agentGrants(family Family) []string {
 	}
 	return []string{
 		"GRANT REPLICATION CLIENT, PROCESS, RELOAD, REPLICATION SLAVE ON *.* TO 'baton'@'localhost';",
-		"GRANT REPLICATION_SLAVE_ADMIN, CONNECTION_ADMIN, SYSTEM_VARIABLES_ADMIN ON *.* TO 'baton'@'localhost';",
+		"GRANT REPLICATION_SLAVE_ADMIN, CONNECTION_ADMIN, SYSTEM_VARIABLES_ADMIN, SYSTEM_USER ON *.* TO 'baton'@'localhost';",
 		"GRANT SELECT ON performance_schema.replication_connection_status TO 'baton'@'localhost';", // ages of heartbeats
 	}
 }

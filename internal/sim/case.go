@@ -24,8 +24,8 @@ func word(kind string) string { return strings.ReplaceAll(kind, " ", "-") }
 // Write writes the case as text, one event a line: kind, two hosts, and what it draws from.
 func (c Case) Write(to io.Writer) error {
 	var b strings.Builder
-	for _, line := range c.Comment {
-		b.WriteString(strings.TrimRight("# "+line, " ") + "\n")
+	for line := range strings.Lines(strings.Join(c.Comment, "\n")) {
+		b.WriteString(strings.TrimRight("# "+line, " \n") + "\n")
 	}
 	b.WriteString("shape " + c.Shape.String() + "\n")
 	for _, e := range c.Events {

@@ -30,7 +30,6 @@ type host struct {
 	mute      bool // nobody hears its reports
 	news      bool // something may have happened since its last report
 	noticed   int  // Changes of the server when its observer last looked
-	forgot    bool // its promise file was lost in this schedule
 	announced bool // the registry knows its promise file
 	stale     bool // something that the next step depends on may have changed
 
@@ -118,7 +117,7 @@ func (h *host) end() {
 // forget loses the promise file of an agent that does not run.
 func (h *host) forget() {
 	h.file.fresh()
-	h.promised[0], h.forgot, h.announced = 0, true, false
+	h.promised[0], h.announced = 0, false
 }
 
 func (h *host) sees() *registry.Database { return h.world.phases[h.view] }

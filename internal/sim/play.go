@@ -317,32 +317,45 @@ func (w *world) wellServed() bool {
 	return ok && w.isServed(t)
 }
 
-// mayBeStuck reports what is for people: members contradict each other, and too few are left that do not or an election
-// says so and refuses; or nobody can prove to have everything, because the former primary has forgotten that it reigned.
+// mayBeStuck reports what is for people: nobody can prove to have everything, because more memories are lost than k; or
+// members contradict each other, and no one of them holds what was served and has enough others that agree with it.
 func (w *world) mayBeStuck() bool {
 	d := w.truth()
-	id := d.Former
-	if id == "" {
-		id = d.Primary
+	need := d.Policy.K
+	if d.K > 0 {
+		need = min(need, d.K)
 	}
-	if id == "" {
+	return w.memoriesLost(d) || !slices.ContainsFunc(w.hosts, func(h *host) bool { return w.couldWin(h, need) })
+}
+
+// memoriesLost reports whether the former primary has forgotten that it reigned and too few ackers remember what they
+// acknowledged.
+func (w *world) memoriesLost(d *registry.Database) bool {
+	if d.Phase != registry.Fencing || d.Settled != nil || d.Former == "" || w.host(d.Former).file.written.Holds != "" {
 		return false
 	}
-	if d.Phase == registry.Fencing && w.host(id).forgot {
-		return true
-	}
-	contradict := 0
-	for _, h := range w.hosts {
-		has := w.host(id).server.Holds
-		if h.guard.Report().Diverged != "" || slices.ContainsFunc(h.server.Log(), func(t mysqldtest.Txn) bool { return !has(t) }) {
-			contradict++
+	whole := 0
+	for _, id := range d.Ackers {
+		if h := w.host(id); h.file.written.Whole == h.eyes.Latest().Incarnation {
+			whole++
 		}
 	}
-	if len(w.hosts)-contradict < d.Policy.K+1 {
-		return true
+	return whole < d.Need()
+}
+
+// couldWin reports whether h holds everything that was served, and need others nothing that it lacks.
+func (w *world) couldWin(h *host, need int) bool {
+	lacked := func(t mysqldtest.Txn) bool { return !h.server.Holds(t) }
+	if slices.ContainsFunc(w.served, lacked) {
+		return false
 	}
-	view, clock := w.leaders[0].look()
-	return contradict > 0 && decide.Decide(d, view, decide.DefaultRules(), clock).Waiting.Code == decide.Divergent
+	agree := -1 // with itself
+	for _, other := range w.hosts {
+		if !slices.ContainsFunc(other.server.Log(), lacked) {
+			agree++
+		}
+	}
+	return agree >= need
 }
 
 // explain says where everybody stands.

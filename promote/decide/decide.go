@@ -195,13 +195,13 @@ func (e election) cannotReplace() registry.Cause {
 			followers++
 		}
 	}
-	returned := e.ready(e.d.Primary) && e.view[e.d.Primary].ReadOnly && followers >= e.d.Policy.K
-	if returned || (ready >= e.d.Need() && followers > e.d.Policy.K) {
+	returned := e.ready(e.d.Primary) && e.view[e.d.Primary].ReadOnly && followers >= e.fewest()
+	if returned || (ready >= e.d.Need() && followers > e.fewest()) {
 		return registry.Cause{}
 	}
 	return registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
 		"%d of %d ackers can be fenced, need %d, and %d replicas are ready, need a winner and %d to acknowledge for it; missing:%s Way out: bring one of them back, or the primary",
-		ready, len(e.d.Ackers), e.d.Need(), followers, e.d.Policy.K, missing)}
+		ready, len(e.d.Ackers), e.d.Need(), followers, e.fewest(), missing)}
 }
 
 // mayAct reports whether m may win or acknowledge.

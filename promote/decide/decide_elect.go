@@ -29,7 +29,7 @@ func (e election) closing() Decision {
 	case fresh && former.Guard.Closed == e.d.Epoch && former.Guard.Amnesiac:
 		return e.escalate(PrimaryRestarted, fmt.Sprintf("%s restarted while it was handing over, and cannot prove that it is the server that reigned", e.d.Former))
 	case fresh && former.Guard.Closed == e.d.Epoch:
-		return e.electClosed(former, limit)
+		return e.bounded(e.electClosed(former, limit), limit)
 	case fresh && former.Process.Gone():
 		return e.escalate(PrimaryGone, fmt.Sprintf("%s ended while it was handing over", e.d.Former))
 	case fresh && millis(former.UnreachableMillis) >= e.rules.Hung:
@@ -169,7 +169,8 @@ func (e election) heard() ([]voter, error) {
 }
 
 // errant is what voter i originated itself since the last reign began, without having been primary, and nobody else has:
-// nobody acknowledged it. What others have too came to them from a winner of an earlier epoch that was never established.
+// nobody acknowledged it. What others have too came to them from a winner of an earlier epoch that was never established; of
+// that it is what the last primary is known to have lacked.
 func (e election) errant(voters []voter, i int) (mysqld.GTIDSet, error) {
 	none, w := mysqld.GTIDSet{}, voters[i]
 	if w.member.ID == e.d.Former || e.d.Former == "" || e.d.Settled != nil {
@@ -185,7 +186,8 @@ func (e election) errant(voters []voter, i int) (mysqld.GTIDSet, error) {
 			own = own.Minus(other.position)
 		}
 	}
-	return own, nil
+	known, err := e.diverged(w.member.ID)
+	return own.Union(known), err
 }
 
 // base is the position that the winner must hold, and why nothing acknowledged can be missing from it. What an earlier
@@ -251,7 +253,7 @@ type verdict struct {
 // elect builds the command; everybody who is ready and holds nothing that the winner lacks may acknowledge for it.
 func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, why verdict) Decision {
 	reach := base.Union(winner.reach) // it applies all it has before it begins
-	c := &registry.Elect{Database: e.d.Name, Epoch: e.d.Epoch, Winner: winner.member.ID, Base: base.String(), K: e.d.Policy.K,
+	c := &registry.Elect{Database: e.d.Name, Epoch: e.d.Epoch, Winner: winner.member.ID, Base: base.String(),
 		Proof: why.proof, CatchUp: winner.detour(), AtMillis: e.clock.NowMillis, Cause: registry.Cause{Code: why.code, Detail: why.why}}
 	for _, w := range voters {
 		c.Evidence = append(c.Evidence, registry.Evidence{Instance: w.member.ID, Position: w.text, Amnesiac: w.amnesiac})
@@ -268,7 +270,8 @@ func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, w
 			c.CatchUp.Until = c.Base
 		}
 	}
-	if len(c.Ackers) < c.K {
+	var enough bool
+	if c.K, enough = e.acks(c.Ackers); !enough {
 		return e.patient(registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
 			"%s could win, but %d replicas can acknowledge for it, need %d. Way out: bring another member back", winner.member.ID, len(c.Ackers), c.K)})
 	}
@@ -307,7 +310,7 @@ func (e election) promoting() Decision {
 			ready++
 		}
 	}
-	if ready <= e.d.Policy.K {
+	if ready <= e.fewest() {
 		return waiting(AckersMissing, "%s, and only %d members are ready. Way out: bring another member back", lost, ready)
 	}
 	return e.revoke("", registry.Cause{Code: WinnerLost, Detail: lost})

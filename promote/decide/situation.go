@@ -17,6 +17,8 @@ const (
 	Switchover = "Switchover"
 	// SwitchoverUndone: the former primary did not close in time and keeps the reign.
 	SwitchoverUndone = "SwitchoverUndone"
+	// SwitchoverFailed: the former primary closed, and nobody could take over in time: the ackers are fenced.
+	SwitchoverFailed = "SwitchoverFailed"
 	// WinnerLost: the winner failed before it was established.
 	WinnerLost = "WinnerLost"
 	// Formation: the first primary of a database is chosen.

@@ -99,3 +99,19 @@ func required(family lab.Family) bool {
 	want := os.Getenv("BATON_REQUIRE_DB")
 	return want == "1" || slices.Contains(strings.Split(want, ","), string(family))
 }
+
+// BinlogTool returns the program of bin's installation that prints binary logs. Without it the test is skipped, or fails
+// as under Require.
+func BinlogTool(t testing.TB, bin *lab.Binaries) string {
+	t.Helper()
+	path, err := bin.BinlogTool()
+	switch {
+	case err == nil:
+		return path
+	case required(bin.Family):
+		t.Fatal(err)
+	default:
+		t.Skip(err)
+	}
+	return ""
+}

@@ -28,6 +28,12 @@
 // holds all that this one holds; before that nobody follows the winner. Nothing new can come in by this way, and a winner
 // that is lost on it leaves the base settled.
 //
+// # A hand-over is prepared
+//
+// While a planned hand-over is prepared the primary serves on, and ackers that it can do without follow the wanted winner
+// already (Move). They stay ackers of the primary: a fence covers them, and as many as a commit waits for have stayed where
+// they were. What they hold came from the primary by way of the winner, so nothing of it can be new.
+//
 // # Whose acknowledgements count, while that changes
 //
 // A commit is acknowledged by what the servers do, and a fence covers what the registry says. So at each instant every

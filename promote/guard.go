@@ -225,6 +225,8 @@ func rest(v Verb, err error) time.Duration {
 	switch {
 	case v == Lead && notYet:
 		return 2 * time.Millisecond // ackers are about to connect
+	case v == Move && notYet:
+		return 10 * time.Millisecond // a replica less acknowledges meanwhile
 	case notYet:
 		return 50 * time.Millisecond
 	case v == Rejoin:
@@ -265,7 +267,7 @@ func (g *Guard) local() Local {
 		Answers: o.Good && o.Unreachable < 500*time.Millisecond, ReadOnly: o.Status.ReadOnly, SemiSync: SemiSync(o.Status.SemiSync.ReplicaEnabled)}
 	if r := o.Status.Replication; r != nil {
 		l.Source = sourceAddress(r)
-		l.Receiving = r.Receiver != mysqld.ReceiverStopped
+		l.Receiving, l.Connected = r.Receiver != mysqld.ReceiverStopped, r.Receiver == mysqld.ReceiverRunning
 	}
 	if g.done.fencedBy == o.Incarnation {
 		l.Fenced = g.done.report.Fenced

@@ -39,6 +39,8 @@ func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error
 		return g.lead(ctx, d)
 	case Follow:
 		return g.follow(ctx, d, s)
+	case Move:
+		return g.move(ctx, s)
 	case Rejoin:
 		return g.rejoin(ctx, d, s)
 	case Measure:

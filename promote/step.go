@@ -23,6 +23,7 @@ const (
 	Shut    Verb = "shut"    // refuse writes again after somebody allowed them
 	Lead    Verb = "lead"    // reach the base, become a source, have the marker acknowledged
 	Follow  Verb = "follow"  // follow the winner of this epoch
+	Move    Verb = "move"    // planned: follow the wanted winner before the primary closes
 	Rejoin  Verb = "rejoin"  // follow the primary, once nothing extra is proved
 	Measure Verb = "measure" // see whether everything from before the connection has arrived
 	Ask     Verb = "ask"     // wait for as many acknowledgements as the state says
@@ -57,6 +58,7 @@ type Local struct {
 	ReadOnly    bool
 	Source      string // host:port it replicates from, empty: none
 	Receiving   bool   // the receiver runs or is connecting
+	Connected   bool   // the receiver runs
 	SemiSync    SemiSync
 	// Fenced and Closed are the highest epochs for which this guard has fenced or closed this very server process.
 	Fenced registry.Epoch
@@ -204,6 +206,8 @@ func (g local) serving() Step {
 		return g.reigning()
 	case !g.ReadOnly:
 		return g.shut("a replica takes writes")
+	case g.moves():
+		return g.move()
 	case g.Record.Follows != g.d.Epoch || !g.follows(primary, acks) || !own.Leaving.Zero() && !g.Silenced:
 		return Step{Verb: Rejoin, Source: primary, Acks: acks, Why: fmt.Sprintf("%s reigns in epoch %d", primary.ID, g.d.Epoch)}
 	case !g.CaughtUp:

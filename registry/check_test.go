@@ -72,6 +72,15 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 		for _, a := range c.Ackers {
 			p.armed[registry.Armed{Instance: a, Source: c.Winner}] = true
 		}
+	case *registry.Prepare:
+		if is.Handover != nil {
+			for _, m := range is.Handover.Movers {
+				p.armed[registry.Armed{Instance: m, Source: c.To}] = true
+			}
+			if left := len(is.Ackers) - len(is.Handover.Movers); left < is.K || slices.Contains(is.Handover.Movers, c.To) {
+				t.Fatalf("%d ackers are left to %s, which needs %d: %v of %v follow %s", left, is.Primary, is.K, is.Handover.Movers, is.Ackers, c.To)
+			}
+		}
 	case *registry.AddAcker:
 		p.armed[registry.Armed{Instance: c.Instance, Source: was.Primary}] = true
 	case *registry.RemoveMember:
@@ -92,6 +101,9 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 		}
 	}
 	p.checkAckers(t, was, is, c)
+	if is.Handover != nil && is.Phase != registry.Serving {
+		t.Fatalf("a hand-over is prepared in %s", is.Phase)
+	}
 	switch grown := is.Epoch - was.Epoch; {
 	case revoked && grown != 1, !revoked && grown != 0:
 		t.Fatalf("%T moved the epoch from %d to %d", c, was.Epoch, is.Epoch)

@@ -46,6 +46,8 @@ func everyKind() map[string]registry.Command {
 		"change-ackers":      &registry.ChangeAckers{Database: "orders", Epoch: 2, Retire: "db3", Cause: why("AckerRetires"), AtMillis: 2900},
 		"change-k":           &registry.ChangeAckers{Database: "orders", Epoch: 2, K: 2, Cause: why("AcksChange"), AtMillis: 2900},
 		"advance-change":     &registry.AdvanceChange{Database: "orders", Epoch: 2, Revision: 7, Cause: why("AckerSilent"), AtMillis: 3000},
+		"prepare":            &registry.Prepare{Database: "orders", Epoch: 2, To: "db3", Cause: why("Switchover"), AtMillis: 3100},
+		"prepare-given-up":   &registry.Prepare{Database: "orders", Epoch: 2, Revision: 8, Cause: why("PreparationOver"), AtMillis: 3200},
 		"remove-silent":      &registry.RemoveMember{Database: "orders", Instance: "db3", Revision: 9},
 		"refuse":             &registry.Refuse{Database: "orders", Epoch: 2, Cause: refuse, AtMillis: 2700},
 	}

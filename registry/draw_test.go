@@ -62,7 +62,7 @@ func drawCommand(t *rapid.T, s *registry.State) registry.Command {
 		case registry.Forming:
 			return reign(0)
 		case registry.Serving:
-			return reign([]int{0, 4, 6, 7, 8, 8, 0, 7}[dice(t, 3, "serving")])
+			return reign([]int{0, 4, 6, 7, 8, 8, 0, 7, 0, 4, 6, 7, 8, 9, 0, 9}[dice(t, 4, "serving")])
 		case registry.Closing:
 			return reign(map[bool]int{true: 1, false: 3}[first])
 		case registry.Fencing:
@@ -72,10 +72,10 @@ func drawCommand(t *rapid.T, s *registry.State) registry.Command {
 		}
 	}
 	switch n := dice(t, 4, "command"); {
-	case n < 9:
+	case n < 10:
 		return reign(n)
-	case n < 13:
-		return drawMember(t, d.Name, n-9)
+	case n < 14:
+		return drawMember(t, d.Name, n-10)
 	}
 	return drawCatalog(t)
 }
@@ -109,7 +109,7 @@ func drawReign(t *rapid.T, d *registry.Database, k int) registry.Command {
 	return &registry.Refuse{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Cause: cause, AtMillis: at}
 }
 
-// drawChange draws the k-th command of ackers.go.
+// drawChange draws the k-th command of ackers.go, and that of handover.go.
 func drawChange(t *rapid.T, d *registry.Database, k int, cause registry.Cause) registry.Command {
 	switch k {
 	case 6:
@@ -122,6 +122,14 @@ func drawChange(t *rapid.T, d *registry.Database, k int, cause registry.Cause) r
 			c.Retire = drawInstance(t)
 		} else {
 			c.K = dice(t, 2, "new k")
+		}
+		return c
+	case 9:
+		c := &registry.Prepare{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Cause: cause}
+		if d.Handover == nil || dice(t, 2, "give up") == 0 {
+			c.To = drawInstance(t)
+		} else {
+			c.Revision = uint64(drawEpoch(t, registry.Epoch(d.Revision)))
 		}
 		return c
 	}

@@ -229,6 +229,9 @@ var kinds = []kind{
 			Cause: registry.Cause{Code: registry.MemberLeaving, Detail: "somebody wants it"}})
 	}, false},
 	{"member stays", repair, 1, func(_ *world, a, _ *host) bool { return a.stays() }, true},
+	{"prepared switchover", fault, 6, func(w *world, a, _ *host) bool {
+		return w.commit("operator", &registry.Prepare{Database: database, Epoch: w.truth().Epoch, To: a.id, Cause: registry.Cause{Code: decide.Switchover}})
+	}, false},
 }
 
 // anyLeader is the first one most of the time: the other one is behind, and still speaks.

@@ -47,13 +47,13 @@ func TestSchedulesKeepTheGuaranteesAndReachEverything(t *testing.T) {
 		}
 	}
 	for _, v := range []promote.Verb{promote.Promise, promote.Fence, promote.Close, promote.Kill, promote.Attest, promote.Shut, promote.Lead,
-		promote.Follow, promote.Rejoin, promote.Measure, promote.Open, promote.Ask, promote.Prove} {
+		promote.Follow, promote.Move, promote.Rejoin, promote.Measure, promote.Open, promote.Ask, promote.Prove} {
 		reach("the step", tally.Verbs, string(v))
 	}
 	reach("the call", tally.Calls, "StopReceiver", "FenceReceiver", "WaitApplied", "BecomeSource", "Mark", "OpenWrites", "CloseWrites", "CutClients",
 		"Follow", "SourcePosition", "RequireAcks", "Prove", "look", "kill", "write", "sync")
 	reach("the command", tally.Commands, "Revoke", "Escalate", "Elect", "Elect with a detour", "Establish", "AddAcker", "SetRotation", "PutMember", "PutDatabase",
-		"ChangeAckers", "AdvanceChange", "Leave", "RemoveMember")
+		"ChangeAckers", "AdvanceChange", "Prepare", "Leave", "RemoveMember")
 	reach("an epoch begun for", tally.Causes, decide.PrimaryGone, decide.PrimaryRestarted, decide.PrimaryHung, decide.PrimarySilent,
 		decide.PrimaryStuck, decide.Switchover, decide.WinnerLost, decide.Formation)
 	reach("an election proved as", tally.Proofs, string(registry.ProofFormed), string(registry.ProofFenced), string(registry.ProofClosed),

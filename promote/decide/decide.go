@@ -114,6 +114,9 @@ func (e election) unsafeSettings() registry.Cause {
 // serving looks for a failure of the primary first, and else keeps house.
 func (e election) serving() Decision {
 	failure, doubt := e.primaryFailure()
+	if e.d.Handover != nil && (failure.Zero() || e.d.Policy.Paused || !e.cannotReplace().Zero()) {
+		return e.preparing(failure, doubt)
+	}
 	if failure.Zero() {
 		if next := e.housekeeping(); next.Command != nil || doubt.Zero() {
 			return next
@@ -165,7 +168,7 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 func (e election) ackersHear() (deaf, hears int) {
 	for _, id := range e.d.Ackers {
 		h, ok := e.fresh(id)
-		if !ok || h.Replication == nil {
+		if !ok || h.Replication == nil || e.moved(h) {
 			continue
 		}
 		if millis(h.Replication.SilenceMillis) >= e.rules.Deaf {

@@ -79,6 +79,7 @@ type watch struct {
 type phase struct {
 	epoch   registry.Epoch
 	name    registry.Phase
+	handing bool // a hand-over is being prepared
 	since   time.Time
 	lack    string // code of what is waited for
 	lacking time.Time
@@ -89,8 +90,8 @@ type phase struct {
 func (w *watch) look(ctx context.Context, d *registry.Database) (calm bool) {
 	now := time.Now()
 	p := w.phases[d.Name]
-	if p == nil || p.epoch != d.Epoch || p.name != d.Phase {
-		p = &phase{epoch: d.Epoch, name: d.Phase, since: now}
+	if p == nil || p.epoch != d.Epoch || p.name != d.Phase || p.handing != (d.Handover != nil) {
+		p = &phase{epoch: d.Epoch, name: d.Phase, handing: d.Handover != nil, since: now}
 		w.phases[d.Name] = p
 	}
 	view := w.Board.View(d.Name)
@@ -102,7 +103,7 @@ func (w *watch) look(ctx context.Context, d *registry.Database) (calm bool) {
 		command = p.refusal(d, decision.Waiting, now)
 	}
 	if command == nil {
-		return d.Phase == registry.Serving && decision.Waiting.Zero() && lately(d, view, w.Rules)
+		return d.Phase == registry.Serving && d.Handover == nil && decision.Waiting.Zero() && lately(d, view, w.Rules)
 	}
 	proposeCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -169,6 +170,8 @@ func Describe(c registry.Command) string {
 		return "establish: " + c.Cause.String()
 	case *registry.AddAcker:
 		return "add acker " + string(c.Instance)
+	case *registry.Prepare:
+		return "prepare: " + c.Cause.String()
 	case *registry.ChangeAckers:
 		return "change ackers: " + c.Cause.String()
 	case *registry.AdvanceChange:

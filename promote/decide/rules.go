@@ -20,6 +20,8 @@ type Rules struct {
 	// how much it may lack: a preference is worth that much outage.
 	CatchUp             time.Duration
 	CatchUpTransactions uint64
+	// Prepare is how long the replicas may take to follow the wanted winner of a hand-over before it begins without them.
+	Prepare time.Duration
 	// Patience is how long an election may lack something before that is recorded as a refusal.
 	Patience time.Duration
 }
@@ -34,6 +36,7 @@ func DefaultRules() Rules {
 		Stuck:    3 * time.Second,
 		Winner:   1500 * time.Millisecond,
 		Patience: time.Second,
+		Prepare:  1500 * time.Millisecond,
 		CatchUp:  2 * time.Second, CatchUpTransactions: 2000,
 	}
 }

@@ -31,6 +31,7 @@ const (
 	kindLeave            kind = 38
 	kindChangeAckers     kind = 39
 	kindAdvanceChange    kind = 40
+	kindPrepare          kind = 41
 )
 
 // kinds makes an empty command of each kind.
@@ -53,6 +54,7 @@ var kinds = map[kind]func() registry.Command{
 	kindLeave:            func() registry.Command { return &registry.Leave{} },
 	kindChangeAckers:     func() registry.Command { return &registry.ChangeAckers{} },
 	kindAdvanceChange:    func() registry.Command { return &registry.AdvanceChange{} },
+	kindPrepare:          func() registry.Command { return &registry.Prepare{} },
 }
 
 // kindOf is the number of c.

@@ -142,7 +142,7 @@ var largePackages = map[string]struct {
 	"cmd/baton":    {1900, "every command is half help and plan, and they share how a question is asked and shown"},
 	"registry":     {1800, "a reign and the changes of its ackers are one state machine, whose steps are read side by side"},
 	"agent":        {1600, "every room of a node is put together here, and only here"},
-	"mysqld":       {3300, "two dialects of one small language stand beside each other, verb by verb"},
+	"mysqld":       {3500, "two dialects of one small language stand beside each other, verb by verb"},
 }
 
 func checkFileSizes(t *tree) []violation {

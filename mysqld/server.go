@@ -79,6 +79,7 @@ type Server struct {
 	knownAt  int64
 	commits  [canaries]*attempt
 	sessions sessions
+	stray    string // session of a look that was given up
 	closed   bool
 	wg       sync.WaitGroup // canary commits
 }

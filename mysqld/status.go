@@ -85,16 +85,17 @@ type SemiSync struct {
 }
 
 // Status asks the server in three short questions on a connection of its own, within Config.ProbeTimeout. It answers while
-// commits wait and while a disk is full; a server that hangs makes it fail by the timeout.
+// commits wait and, on MySQL, while a disk is full; a server that hangs makes it fail by the timeout, and no other question is
+// put before the one that hangs has ended there.
 func (s *Server) Status(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.ProbeTimeout)
 	defer cancel()
 	var st Status
 	ask := func(ctx context.Context, c *session) (err error) { st, err = c.status(ctx); return err }
-	err := s.quietly(ctx, ask)
+	err := s.once(ctx, ask)
 	if code(err) == errUnknownVariable {
 		s.forget() // a plugin was loaded or taken away
-		err = s.quietly(ctx, ask)
+		err = s.once(ctx, ask)
 	}
 	if err != nil {
 		return Status{}, fmt.Errorf("status: %w", err)

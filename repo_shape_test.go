@@ -138,7 +138,7 @@ var largePackages = map[string]struct {
 	"internal/lab": {1700, "what is true of one family only stands beside what is true of both"},
 	"internal/sim": {2200, "what can happen, to whom, and what must hold then are changed together and read side by side"},
 	"api":          {1600, "what goes over the wire stands beside the client that sends it"},
-	"cmd/baton":    {1900, "every command is half help and plan, and they share how a question is asked and shown"},
+	"cmd/baton":    {2200, "every command is half help and plan, and they share how a question is asked and shown"},
 	"registry":     {1700, "a reign and the changes of its ackers are one state machine, whose steps are read side by side"},
 	"mysqld":       {3300, "two dialects of one small language stand beside each other, verb by verb"},
 }

@@ -47,6 +47,7 @@ func everyKind() map[string]registry.Command {
 		"change-k":           &registry.ChangeAckers{Database: "orders", Epoch: 2, K: 2, Cause: why("AcksChange"), AtMillis: 2900},
 		"advance-change":     &registry.AdvanceChange{Database: "orders", Epoch: 2, Revision: 7, Cause: why("AckerSilent"), AtMillis: 3000},
 		"remove-silent":      &registry.RemoveMember{Database: "orders", Instance: "db3", Revision: 9},
+		"rejoin":             &registry.Rejoin{Database: "orders", Epoch: 2, Instance: "db1", How: "clone", Cause: why("Rejoin"), AtMillis: 3100},
 		"refuse":             &registry.Refuse{Database: "orders", Epoch: 2, Cause: refuse, AtMillis: 2700},
 	}
 }

@@ -31,6 +31,7 @@ const (
 	kindLeave            kind = 38
 	kindChangeAckers     kind = 39
 	kindAdvanceChange    kind = 40
+	kindRejoin           kind = 48
 )
 
 // kinds makes an empty command of each kind.
@@ -53,6 +54,7 @@ var kinds = map[kind]func() registry.Command{
 	kindLeave:            func() registry.Command { return &registry.Leave{} },
 	kindChangeAckers:     func() registry.Command { return &registry.ChangeAckers{} },
 	kindAdvanceChange:    func() registry.Command { return &registry.AdvanceChange{} },
+	kindRejoin:           func() registry.Command { return &registry.Rejoin{} },
 }
 
 // kindOf is the number of c.

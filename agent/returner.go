@@ -19,4 +19,3 @@ func newReturner(cfg Config, k *keeper, account mysqld.Source, feed promote.Feed
 	}
 	return r, nil
 }
-

@@ -123,6 +123,10 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 			return Step{Verb: DoNothing}
 		}
 		return waits("it acknowledges for %s, so it may hold what nobody else does. Way out: baton db remove-member %s %s, and then --undo", d.Primary, d.Name, me)
+	case d.Policy.Paused && l.Extra != "":
+		return waits("%s is paused. Way out: resume it", d.Name)
+	case d.Policy.Paused:
+		return Step{Verb: DoNothing}
 	case l.Up:
 		return alive(d, me, l)
 	case l.Dead && l.LedLast:

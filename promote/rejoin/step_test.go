@@ -85,6 +85,7 @@ func TestNothingIsBegunWhereSomethingCouldBeLost(t *testing.T) {
 		"it leaves": func(d *registry.Database) {
 			d.Members[0].Leaving = registry.Cause{Code: registry.MemberLeaving}
 		},
+		"it is paused":    func(d *registry.Database) { d.Policy.Paused = true },
 		"it is no member": func(d *registry.Database) { d.Members = d.Members[1:] },
 	}
 	for name, edit := range change {

@@ -13,7 +13,7 @@ const module = "github.com/baton-db/baton"
 // rooms are all rooms that one node is made of.
 var rooms = []string{
 	"registry", "raft", "discovery", "health", "mysqld", "mysqld/process", "mysqld/binlog", "mysqld/archive", "mysqld/offline", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
-	"registry/codec", "promote/decide", "api/operate", "api/strict", "agent/standing",
+	"registry/codec", "promote/decide", "promote/rejoin", "api/operate", "api/strict", "agent/standing",
 }
 
 // picture says which of our own packages the code of each package may import: doc.go, as a table. Tests, and packages
@@ -42,20 +42,21 @@ var picture = map[string][]string{
 	"promote":          {"registry", "health", "mysqld", "promote/promise"},
 	"promote/decide":   {"registry", "health", "mysqld"},
 	"promote/promise":  {"registry"},
+	"promote/rejoin":   {"registry", "health", "mysqld", "mysqld/process", "mysqld/archive", "mysqld/offline"},
 	"api":              {"registry", "registry/codec", "health"},
 	"api/strict":       {},
 	"api/operate":      {"registry", "health", "api"},
 	"api/server":       {"registry", "registry/codec", "health", "api", "api/operate", "api/strict"},
 	"agent":            append(slices.Clone(rooms), "internal/portuse"),
 	"agent/standing":   {"registry", "api"},
-	"config":           {"registry", "mysqld", "agent"},
+	"config":           {"registry", "mysqld", "promote/rejoin", "agent"},
 	"demo":             {"registry", "identity", "api", "internal/lab"}, // it drives processes from outside, as a person would
 
 	"internal/netlab":        {},
 	"internal/chaos/witness": {"registry", "hostsgen", "identity", "api", "demo"},
 	"internal/chaos":         {"registry", "promote/decide", "api", "demo", "internal/lab", "internal/netlab", "internal/chaos/witness"},
 	// Whose certificate, which servers.
-	"cmd/*":                    {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos", "internal/sim", "internal/mutant", "internal/killpoint"},
+	"cmd/*":                    {"agent", "api", "health", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos", "internal/sim", "internal/mutant", "internal/killpoint"},
 	"internal/sim":             {"registry", "health", "mysqld", "promote", "promote/decide", "promote/promise", "internal/mysqldtest"},
 	"internal/mutant":          {},
 	"internal/killpoint":       {"registry", "api", "demo", "internal/lab", "internal/killpoint/point"},
@@ -151,6 +152,7 @@ var pureFiles = []string{
 	"registry/codec/*.go",
 	"promote/decide/decide*.go",
 	"promote/step*.go",
+	"promote/rejoin/step*.go",
 	"api/operate/*.go",
 	"mysqld/gtid*.go",
 	"dnsserver/answer*.go",

@@ -85,7 +85,7 @@ func (a *Agent) difference(s *registry.State) registry.Command {
 		return nil // the server was never asked successfully: what it is, is not known
 	}
 	if known, ok := d.Member(m.ID); ok {
-		m.OutOf, m.Leaving = known.OutOf, known.Leaving
+		m.OutOf, m.Leaving, m.Rejoin = known.OutOf, known.Leaving, known.Rejoin
 		if known == m {
 			return nil
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/rejoin"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -37,6 +38,7 @@ type keeper struct {
 	server   *mysqld.Server
 	checker  *health.Checker
 	guard    *promote.Guard
+	returner *rejoin.Returner
 	nudge    chan struct{} // of one: there is something new to report
 	boot     string
 	seq      uint64
@@ -57,9 +59,13 @@ func newKeeper(cfg Config, feed promote.Feed, send func(health.Report), log *slo
 	check := health.DefaultCheckerConfig()
 	check.Instance, check.Notify, check.Logger = string(d.Instance), k.poke, log.With("room", "health")
 	k.checker = health.NewChecker(check, server)
+	account := mysqld.Source{User: d.ReplUser, Password: d.ReplSecret}
+	if k.returner, err = newReturner(cfg, k, account, feed); err != nil {
+		return nil, errors.Join(err, server.Close())
+	}
 	k.guard, err = promote.NewGuard(promote.GuardConfig{
 		Database: d.Name, Instance: d.Instance, Dir: filepath.Join(cfg.DataDir, "guard"), Notify: k.poke,
-		Replication: mysqld.Source{User: d.ReplUser, Password: d.ReplSecret}, Logger: log.With("room", "promote"),
+		Replication: account, Returning: func() string { return k.returner.Busy() }, Logger: log.With("room", "promote"),
 	}, server, k.checker, feed)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("guard of %s: %w", d.Instance, err), server.Close())
@@ -82,6 +88,7 @@ func (k *keeper) parts() []part {
 		{"checker", k.checker.Run},
 		{"preflight", k.preflight},
 		{"guard", k.guard.Run},
+		{"return", k.returner.Run},
 		{"reports", k.report},
 	}
 }
@@ -128,6 +135,7 @@ func (k *keeper) compose() health.Report {
 		Member: k.configured()}
 	// The guard first: what it has done must be covered by the observation that follows, not the other way round.
 	r.Guard = k.guard.Report()
+	r.Returning, r.Archived = k.returner.Report()
 	health.Describe(k.checker.Latest(), &r)
 	if f := k.findings.Load(); f != nil {
 		r.Preflight, r.Findings = true, *f

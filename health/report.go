@@ -44,6 +44,9 @@ type Report struct {
 	Replication *Replication `json:"replication,omitempty"`
 	Canary      Canary       `json:"canary,omitzero"`
 	Guard       Guard        `json:"guard"`
+	// Returning is nil for a server that need not be brought back. Archived is what is kept of it, newest last.
+	Returning *Returning `json:"returning,omitempty"`
+	Archived  []Archived `json:"archived,omitempty"`
 	// Preflight says that the settings were looked at, and Findings what is wrong with them.
 	Preflight bool      `json:"preflight"`
 	Findings  []Finding `json:"findings,omitempty"`

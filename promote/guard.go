@@ -58,6 +58,9 @@ type GuardConfig struct {
 	Dir string
 	// Replication is the account with which this server follows others; Host, Port and SemiSync are filled in.
 	Replication mysqld.Source
+	// Returning says why nothing may be done to the server just now, because it is being brought back; "": it is not. It must
+	// not block. nil: never.
+	Returning func() string
 	// Notify is called after every change of what the guard has done; it must not block.
 	Notify func()
 	Logger *slog.Logger
@@ -105,6 +108,9 @@ func NewGuard(cfg GuardConfig, server Server, observer Observer, feed Feed) (*Gu
 }
 
 func guardWith(cfg GuardConfig, p Promises, server Server, observer Observer, feed Feed) *Guard {
+	if cfg.Returning == nil {
+		cfg.Returning = func() string { return "" }
+	}
 	if cfg.Notify == nil {
 		cfg.Notify = func() {}
 	}
@@ -119,6 +125,13 @@ func (g *Guard) PromiseFile() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.done.record.File
+}
+
+// LedLast reports whether this server has led since it last followed anybody: what it wrote then may be on nobody else.
+func (g *Guard) LedLast() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.done.record.Led > g.done.record.Follows
 }
 
 // Report is what the guard has done so far, for the report of this node.
@@ -260,10 +273,10 @@ func (g *Guard) cancelWhenOver(ctx context.Context, cancel context.CancelFunc, d
 
 // local puts together what Next needs to know.
 func (g *Guard) local() Local {
-	o := g.observer.Latest()
+	o, returning := g.observer.Latest(), g.cfg.Returning()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := Local{Record: g.done.record, Process: o.Process, Incarnation: o.Incarnation,
+	l := Local{Returning: returning, Record: g.done.record, Process: o.Process, Incarnation: o.Incarnation,
 		Answers: o.Good && o.Unreachable < 500*time.Millisecond, ReadOnly: o.Status.ReadOnly, SemiSync: SemiSync(o.Status.SemiSync.ReplicaEnabled)}
 	if r := o.Status.Replication; r != nil {
 		l.Source = sourceAddress(r)

@@ -60,6 +60,8 @@ type Local struct {
 	Receiving   bool   // the receiver runs or is connecting
 	Connected   bool   // the receiver runs
 	SemiSync    SemiSync
+	// Returning is why nothing may be done to the server just now; see GuardConfig.
+	Returning string
 	// Fenced and Closed are the highest epochs for which this guard has fenced or closed this very server process.
 	Fenced registry.Epoch
 	Closed registry.Epoch
@@ -90,6 +92,8 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 		return Step{Verb: Promise, Why: fmt.Sprintf("epoch %d has begun: %s", d.Epoch, d.Cause)}
 	case l.Record.Revision < d.Revision:
 		return Step{Verb: Promise, Why: fmt.Sprintf("the ackers are %v, k %d, at revision %d", d.Ackers, d.K, d.Revision)}
+	case l.Returning != "":
+		return wait("%s", l.Returning)
 	case l.Process.Gone():
 		return wait("the server process is %s", l.Process)
 	case g.reigned():

@@ -49,6 +49,7 @@ func everyKind() map[string]registry.Command {
 		"prepare":            &registry.Prepare{Database: "orders", Epoch: 2, To: "db3", Cause: why("Switchover"), AtMillis: 3100},
 		"prepare-given-up":   &registry.Prepare{Database: "orders", Epoch: 2, Revision: 8, Cause: why("PreparationOver"), AtMillis: 3200},
 		"remove-silent":      &registry.RemoveMember{Database: "orders", Instance: "db3", Revision: 9},
+		"rejoin":             &registry.Rejoin{Database: "orders", Epoch: 2, Instance: "db1", How: "clone", Cause: why("Rejoin"), AtMillis: 3100},
 		"refuse":             &registry.Refuse{Database: "orders", Epoch: 2, Cause: refuse, AtMillis: 2700},
 	}
 }

@@ -76,6 +76,9 @@ func drawCommand(t *rapid.T, s *registry.State) registry.Command {
 		return reign(n)
 	case n < 14:
 		return drawMember(t, d.Name, n-10)
+	case n == 14:
+		return &registry.Rejoin{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Instance: drawInstance(t), Cause: drawCause(t),
+			How: rapid.SampledFrom([]string{"rewind", "clone", "wait", ""}).Draw(t, "how")}
 	}
 	return drawCatalog(t)
 }

@@ -32,6 +32,7 @@ const (
 	kindChangeAckers     kind = 39
 	kindAdvanceChange    kind = 40
 	kindPrepare          kind = 41
+	kindRejoin           kind = 48
 )
 
 // kinds makes an empty command of each kind.
@@ -55,6 +56,7 @@ var kinds = map[kind]func() registry.Command{
 	kindChangeAckers:     func() registry.Command { return &registry.ChangeAckers{} },
 	kindAdvanceChange:    func() registry.Command { return &registry.AdvanceChange{} },
 	kindPrepare:          func() registry.Command { return &registry.Prepare{} },
+	kindRejoin:           func() registry.Command { return &registry.Rejoin{} },
 }
 
 // kindOf is the number of c.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote"
 	"github.com/baton-db/baton/promote/rejoin"
@@ -20,7 +21,7 @@ import (
 // The longest pauses between two reports, while nothing happens and while something does; every notable change is reported
 // at once. A leader takes reports for the present up to promote.Rules.Fresh, one more pause and the time on the way.
 const (
-	reportEvery   = 400 * time.Millisecond
+	reportEvery   = 500 * time.Millisecond
 	reportClosely = 100 * time.Millisecond
 )
 
@@ -95,24 +96,24 @@ func (k *keeper) parts() []part {
 
 // report sends what is known now, at every change and at least every reportEvery.
 func (k *keeper) report(ctx context.Context) error {
-	ticker := time.NewTicker(reportEvery)
-	defer ticker.Stop()
+	next := time.NewTimer(reportEvery)
+	defer next.Stop()
 	silent := false
 	for {
 		calm := k.checker.Latest().Calm() && k.guard.Settled()
 		r := k.compose()
 		k.send(r)
 		if calm {
-			ticker.Reset(reportEvery)
+			next.Reset(beat.Until(reportEvery))
 		} else {
-			ticker.Reset(reportClosely)
+			next.Reset(reportClosely)
 		}
 		silent = k.noteSilence(r, silent)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-k.nudge:
-		case <-ticker.C:
+		case <-next.C:
 		}
 	}
 }

@@ -140,6 +140,7 @@ func driverConfig(user string, password Secret, timeout time.Duration) *mysql.Co
 	cfg.User, cfg.Passwd = user, string(password)
 	cfg.Timeout = timeout
 	cfg.Logger = &mysql.NopLogger{}
+	cfg.InterpolateParams = true // one round trip and not three
 	cfg.MaxAllowedPacket = 2 * MaxGTIDText
 	cfg.Params = map[string]string{
 		"autocommit":               "1",

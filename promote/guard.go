@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
@@ -207,7 +208,7 @@ func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
 		g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: %s", step.Verb, step.Why) })
 	}
 	if step.Verb == Wait {
-		return 500 * time.Millisecond
+		return beat.Until(500 * time.Millisecond)
 	}
 	began := time.Now()
 	stepCtx, cancel := context.WithCancel(ctx)

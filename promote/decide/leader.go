@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -46,23 +47,23 @@ const (
 func (l *Leader) Run(ctx context.Context) error {
 	w := &watch{Leader: l, began: time.Now(), phases: map[registry.DatabaseName]*phase{}}
 	defer w.probes.Wait()
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
+	next := time.NewTimer(tick)
+	defer next.Stop()
 	for {
 		stateChanged, boardChanged := l.Feed.Changed(), l.Board.Changed()
-		every := tick
+		every := beat.Until(tick)
 		for _, d := range l.Feed.State().Databases() {
 			if calm := w.look(ctx, d); !calm {
 				every = tickClosely
 			}
 		}
-		ticker.Reset(every)
+		next.Reset(every)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-stateChanged:
 		case <-boardChanged:
-		case <-ticker.C:
+		case <-next.C:
 		}
 	}
 }
@@ -120,7 +121,7 @@ func (w *watch) look(ctx context.Context, d *registry.Database) (calm bool) {
 }
 
 // lately reports whether every member was heard of so lately, and is so well, that no threshold passes before it is looked at
-// again. Members report every 400 ms, and every 100 ms when something is wrong.
+// again. Members report every 500 ms, and every 100 ms when something is wrong.
 func lately(d *registry.Database, v health.View, r Rules) bool {
 	for _, m := range d.Members {
 		h, ok := v[m.ID]

@@ -4,7 +4,7 @@ import "time"
 
 // Rules are the thresholds of Decide. They bound how fast a failure is believed, never whether it is safe to act.
 type Rules struct {
-	// Fresh is the age up to which a report speaks for the present. Agents report every 400 ms at rest.
+	// Fresh is the age up to which a report speaks for the present. Agents report every 500 ms at rest.
 	Fresh time.Duration
 	// Silence is how long an agent must be unheard before its server can be called silent.
 	Silence time.Duration

@@ -42,10 +42,11 @@ func (e election) moved(h health.Heard) bool {
 	return ok && h.Replication.Source == to.Address && h.Replication.Receiver == "running" && h.Replication.SemiSync
 }
 
-// fallen reports whether id is known not to answer, or unheard for longer than a report takes.
+// fallen reports whether id is certain not to answer. One that only does not answer now may be a former primary that turns
+// its semi-sync source off, which takes MySQL up to a second.
 func (e election) fallen(id registry.InstanceID) bool {
 	h := e.view[id]
-	return h.Process.Gone() || h.Process == health.ProcessStopped || millis(h.UnreachableMillis) >= e.rules.Hung || e.age(id) >= e.rules.Prepare
+	return h.Process.Gone() || h.Process == health.ProcessStopped
 }
 
 func (e election) giveUp(why string) Decision {

@@ -42,6 +42,12 @@ const errNotSupervised = 3707
 // Refused reports whether err is the word of a server that goes on as it was, and no lost connection.
 func Refused(err error) bool { n := code(err); return n != 0 && n != errNotSupervised }
 
+// errDonorBusy: a server is copied by one at a time.
+const errDonorBusy = 3634
+
+// DonorBusy reports whether err says that the donor serves another copy.
+func DonorBusy(err error) bool { return code(err) == errDonorBusy }
+
 // CloneProgress is how far a copy is.
 type CloneProgress struct {
 	Running bool

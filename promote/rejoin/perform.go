@@ -191,8 +191,32 @@ func (r *Returner) finish(ctx context.Context, l Local) error {
 	})
 }
 
+var errCopying = errors.New("a copy is under way already")
+
+// mayCopy proves once more that the server has what the primary lacks, and that no copy is under way: an agent that was
+// killed may have left one.
+func (r *Returner) mayCopy(ctx context.Context, d *registry.Database, l Local) error {
+	if p, err := r.Server.CloneProgress(ctx); err == nil && p.Running {
+		return errCopying
+	}
+	extra, err := mysqld.ParseGTIDSet(r.facts.Places.Flavor, l.Journal.Extra)
+	if err != nil {
+		return err
+	}
+	theirs, err := r.theirs(ctx, d)
+	if err == nil && theirs.Contains(extra) {
+		err = errNotLacking
+	}
+	return err
+}
+
 // clone replaces the server's data, and returns when the server ends or restarts for it.
 func (r *Returner) clone(ctx context.Context, d *registry.Database, l Local) error {
+	if err := r.mayCopy(ctx, d, l); errors.Is(err, errNotLacking) {
+		return r.begin(func(j *Journal) { j.Stage, j.Incarnation = Idle, "" }) // the guard may look again
+	} else if err != nil {
+		return err
+	}
 	var failed error
 	for _, m := range donors(d, r.cfg.Instance) {
 		src, err := r.source(m)
@@ -209,6 +233,9 @@ func (r *Returner) clone(ctx context.Context, d *registry.Database, l Local) err
 		}
 		if !refused(err) {
 			return nil // the server restarts, or has ended
+		}
+		if mysqld.DonorBusy(err) { // one at a time: it is asked again
+			return errors.Join(err, r.begin(func(j *Journal) { j.Stage, j.Incarnation = Idle, "" }))
 		}
 		failed = errors.Join(failed, fmt.Errorf("from %s: %w", m.ID, err))
 	}

@@ -2,11 +2,14 @@ package rejoin_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/baton-db/baton/internal/lab"
+	"github.com/baton-db/baton/promote/rejoin"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -100,4 +103,63 @@ func TestAPrimaryThatWasStartedAgainIsCopiedOrWaits(t *testing.T) {
 			t.Errorf("it says %+v", doing)
 		}
 	})
+}
+
+// While the transactions cannot be archived nothing is changed, and it is said.
+func TestWithoutAnArchiveNothingIsTakenAway(t *testing.T) {
+	families(t, func(t *testing.T, family lab.Family) {
+		blocked := make(chan struct{})
+		c := start(t, family, 0, func(h *host) {
+			// A file is where the directory should be.
+			if err := os.WriteFile(filepath.Join(h.cfg.Data, "archive"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			stop := h.cfg.Stop
+			h.cfg.Stop = func(ctx context.Context) error {
+				select {
+				case <-blocked:
+				default:
+					t.Error("it was touched before its transactions were archived")
+				}
+				return stop(ctx)
+			}
+		})
+		former := c.await("formed", whole).Primary
+		c.diverge(former)
+		h := c.hosts[former]
+		if err := h.lab.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		c.await("the archive fails, and that is said", func(*registry.Database) bool {
+			doing, _ := h.returner.Report()
+			return doing != nil && doing.Doing == "archive" && strings.Contains(doing.Problem, "not a directory") && doing.Archive == ""
+		})
+		close(blocked)
+		if err := os.Remove(filepath.Join(h.cfg.Data, "archive")); err != nil {
+			t.Fatal(err)
+		}
+		c.await("whole again", func(d *registry.Database) bool { return whole(d) && d.Primary != former })
+		c.check(former)
+	})
+}
+
+func TestAProgramIsRunWithoutAShellAndItsWordsAreHeard(t *testing.T) {
+	if rejoin.Program(nil) != nil {
+		t.Error("no program is one")
+	}
+	path := filepath.Join(t.TempDir(), "made $HOME")
+	if err := rejoin.Program([]string{"/bin/touch", path})(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+	err := rejoin.Program([]string{"/bin/sh", "-c", "echo unit not found >&2; exit 5"})(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "unit not found") {
+		t.Errorf("a program that fails: %v", err)
+	}
+	// What it leaves behind may hold its output open.
+	if err := rejoin.Program([]string{"/bin/sh", "-c", "exec sleep 5 &"})(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

@@ -81,6 +81,7 @@ type Returner struct {
 	journal  Journal
 	facts    *Facts
 	factsOf  string // the process from which they are
+	factsAt  time.Time
 	examined *Examined
 	started  time.Time // when baton last started the server
 	report   *health.Returning
@@ -234,11 +235,14 @@ func (r *Returner) set(out *health.Returning) {
 	}
 }
 
+// learnAgain is the pause between two looks while the server is brought back: a plugin may have been installed.
+const learnAgain = 10 * time.Second
+
 // learn keeps on disk where the server's files are and how it was started, while it can be asked.
 func (r *Returner) learn(ctx context.Context) {
 	o := r.Observer.Latest()
 	r.mu.Lock()
-	known := r.factsOf == o.Incarnation
+	known := r.factsOf == o.Incarnation && (r.report == nil || time.Since(r.factsAt) < learnAgain)
 	r.mu.Unlock()
 	if known || !up(o) {
 		return
@@ -265,7 +269,7 @@ func (r *Returner) learn(ctx context.Context) {
 		return
 	}
 	r.mu.Lock()
-	r.facts, r.factsOf = &f, o.Incarnation
+	r.facts, r.factsOf, r.factsAt = &f, o.Incarnation, time.Now()
 	r.mu.Unlock()
 }
 
@@ -273,22 +277,25 @@ func up(o health.Observation) bool { return o.Good && o.Unreachable == 0 && !o.P
 
 // local puts together what Next needs to know.
 func (r *Returner) local(d *registry.Database) Local {
-	o, guard := r.Observer.Latest(), r.Guard().Report()
+	o, guard, ledLast := r.Observer.Latest(), r.Guard().Report(), r.Guard().LedLast()
 	me, _ := d.Member(r.cfg.Instance)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w := me.Rejoin; w.Epoch == d.Epoch && w.AtMillis != r.journal.WishMillis {
 		r.journal.Tried, r.journal.WishMillis = nil, w.AtMillis
 	}
-	l := Local{Journal: r.journal, Policy: r.cfg.Policy, Up: up(o), Incarnation: o.Incarnation, LedLast: r.Guard().LedLast(), Known: r.facts != nil,
+	l := Local{Journal: r.journal, Policy: r.cfg.Policy, Up: up(o), Incarnation: o.Incarnation, LedLast: ledLast, Known: r.facts != nil,
 		Waiting: time.Since(r.started) < startLimit}
 	if me.Rejoin.Epoch == d.Epoch {
 		l.Wish = How(me.Rejoin.How)
 	}
 	if l.Up {
-		l.Extra, r.examined = guard.Diverged, nil
+		l.Extra, r.examined = still(o, guard.Diverged), nil
 	} else if r.facts != nil {
-		l.Dead = offline.Free(r.facts.Places) == nil
+		err := offline.Free(r.facts.Places)
+		if l.Dead = err == nil; err != nil && !errors.Is(err, offline.ErrRuns) {
+			l.Unsure = err.Error()
+		}
 		l.Examined = r.examined
 	}
 	if r.cfg.Start == nil || r.cfg.Stop == nil {
@@ -303,6 +310,16 @@ func (r *Returner) local(d *registry.Database) Local {
 		l.MayClone = "the clone plugin is not there (INSTALL PLUGIN clone SONAME 'mysql_clone.so')"
 	}
 	return l
+}
+
+// still is extra, unless the server that answers now has nothing of it: somebody has brought it back, and the guard has not
+// looked yet.
+func still(o health.Observation, extra string) string {
+	set, err := mysqld.ParseGTIDSet(o.Status.Flavor, extra)
+	if err == nil && o.Status.Position().Intersect(set).IsEmpty() {
+		return ""
+	}
+	return extra
 }
 
 // begin makes a stage durable before it begins.

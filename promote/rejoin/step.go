@@ -81,6 +81,8 @@ type Local struct {
 	// Up says that the server answers, Dead that its data is open in no process.
 	Up, Dead    bool
 	Incarnation string
+	// Unsure is why it cannot be told whether the server is dead; empty: it can.
+	Unsure string
 	// Extra is what a server that is up has and the primary lacks, as the guard has found.
 	Extra string
 	// LedLast says that it has led since it last followed anybody.
@@ -131,6 +133,8 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 		return alive(d, me, l)
 	case l.Dead && l.LedLast:
 		return dead(d, l)
+	case l.Unsure != "" && l.LedLast:
+		return waits("it does not answer, and whether it is dead cannot be seen: %s. Way out: start it", l.Unsure)
 	}
 	return Step{Verb: DoNothing}
 }

@@ -46,6 +46,7 @@ func TestEachStepIsNamedForWhatIsSeen(t *testing.T) {
 		{"one that was never seen", with(dead, func(l *rejoin.Local) { l.Known = false }), rejoin.DoNothing, "not known"},
 		{"one that may not be started", with(dead, func(l *rejoin.Local) { l.MayStart = "not set" }), rejoin.DoNothing, "not set"},
 		{"one whose end nobody has seen", with(dead, func(l *rejoin.Local) { l.Dead = false }), rejoin.DoNothing, ""},
+		{"one that cannot be looked at", with(dead, func(l *rejoin.Local) { l.Dead, l.Unsure = false, "no ibdata1" }), rejoin.DoNothing, "no ibdata1"},
 		{"stopped in good order", with(dead, func(l *rejoin.Local) { l.Examined = &rejoin.Examined{Extra: extra} }), rejoin.DoNothing, "good order"},
 		{"crashed with nothing extra", with(dead, func(l *rejoin.Local) { l.Examined = &rejoin.Examined{Crashed: true} }), rejoin.DoStart, ""},
 		{"crashed, not archived", with(dead, func(l *rejoin.Local) { l.Examined = crashed }), rejoin.DoArchive, extra},

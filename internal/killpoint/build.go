@@ -144,6 +144,10 @@ func method(w *strings.Builder, owner, name string, t *ast.FuncType, text func(a
 
 // Build compiles the baton of the module at root into dir with all points in it, and returns the program.
 func Build(ctx context.Context, root, dir string) (string, error) {
+	root, err := filepath.Abs(root) // the go command takes nothing else for a name in an overlay
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
 	changed, err := sources(root)
 	if err != nil {
 		return "", err

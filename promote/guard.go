@@ -93,8 +93,17 @@ type done struct {
 	silencedBy string
 	follows    string // server process for which report.Follows and report.CaughtUp hold
 	target     mysqld.GTIDSet
+	since      string         // memory when target was read, and followed from there
 	seen       mysqld.GTIDSet // the newest position of a process while it reigned
 	settled    bool           // see Settled
+	source     source
+}
+
+// source is an address as it was last read, and as members are known by.
+type source struct {
+	host    string
+	port    uint16
+	address string
 }
 
 // NewGuard opens the promise file. promise.ErrLost means that it is damaged: nothing may be acknowledged by this server
@@ -146,7 +155,7 @@ func (g *Guard) Report() health.Guard {
 	if g.done.closedBy != o.Incarnation {
 		r.Closed, r.ClosedPosition = 0, ""
 	}
-	if g.done.follows != o.Incarnation {
+	if g.done.follows != o.Incarnation || !remembers(g.done.since, o) {
 		r.CaughtUp = false
 	}
 	if g.done.provedBy != o.Incarnation {
@@ -164,7 +173,7 @@ func (g *Guard) Report() health.Guard {
 		r.Marked, r.Open = 0, 0
 	}
 	r.Follows = g.done.record.Follows
-	r.Amnesiac = g.done.record.Whole != o.Incarnation
+	r.Amnesiac = !remembers(g.done.record.Whole, o)
 	return r
 }
 
@@ -277,10 +286,14 @@ func (g *Guard) local() Local {
 	o, returning := g.observer.Latest(), g.cfg.Returning()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.watchMemory(o)
 	l := Local{Returning: returning, Record: g.done.record, Process: o.Process, Incarnation: o.Incarnation,
 		Answers: o.Good && o.Unreachable < 500*time.Millisecond, ReadOnly: o.Status.ReadOnly, SemiSync: SemiSync(o.Status.SemiSync.ReplicaEnabled)}
 	if r := o.Status.Replication; r != nil {
-		l.Source = sourceAddress(r)
+		if r.SourceHost != g.done.source.host || r.SourcePort != g.done.source.port {
+			g.done.source = source{r.SourceHost, r.SourcePort, sourceAddress(r)}
+		}
+		l.Source = g.done.source.address
 		l.Receiving, l.Connected = r.Receiver != mysqld.ReceiverStopped, r.Receiver == mysqld.ReceiverRunning
 	}
 	if g.done.fencedBy == o.Incarnation {

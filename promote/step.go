@@ -127,6 +127,9 @@ func (g local) registered() bool {
 }
 
 func wait(format string, args ...any) Step {
+	if len(args) == 0 {
+		return Step{Verb: Wait, Why: format}
+	}
 	return Step{Verb: Wait, Why: fmt.Sprintf(format, args...)}
 }
 
@@ -189,8 +192,10 @@ func (g local) promoting() Step {
 		return g.fencing() // it was not heard in time: it may not listen to the former primary either
 	case !g.ReadOnly:
 		return g.shut("it takes writes, but is to follow " + string(winner.ID))
+	case g.Record.Follows == g.d.Epoch && g.follows(winner, Acknowledges) && !g.CaughtUp:
+		return Step{Verb: Measure, Source: winner, Why: "following, but what it acknowledged may have been deleted"}
 	case g.Record.Follows == g.d.Epoch && g.follows(winner, Acknowledges):
-		return wait("following %s", winner.ID)
+		return Step{Verb: Wait, Why: "following " + string(winner.ID)}
 	}
 	return Step{Verb: Follow, Source: winner, Acks: Acknowledges, Why: fmt.Sprintf("%s was elected and needs acknowledgements", winner.ID)}
 }
@@ -217,7 +222,7 @@ func (g local) serving() Step {
 	case !g.CaughtUp:
 		return Step{Verb: Measure, Source: primary, Why: "following, but may lack what was acknowledged before"}
 	}
-	return wait("following %s", primary.ID)
+	return Step{Verb: Wait, Why: "following " + string(primary.ID)}
 }
 
 // reigning keeps how many acknowledgements the open primary waits for: what a change wants more is waited for before it

@@ -73,10 +73,17 @@ func (s *Server) status() mysqld.Status {
 	case s.source != nil:
 		rep.SourceHost, rep.SourcePort = s.source.Host, s.source.Port
 	}
+	maria := s.group.Flavor == mysqld.MariaDB
+	if s.applier && maria {
+		rep.ApplierThread = s.sql
+	}
 	if s.receiver {
 		rep.Receiver = "connecting"
 		if s.connected() != nil {
 			rep.Receiver = "running"
+			if maria {
+				rep.ReceiverThread = s.io
+			}
 		}
 	}
 	rep.LagSeconds = new(int)
@@ -125,13 +132,14 @@ type face struct {
 	conn, starts, committed, log, relay, k, ackers    int
 	readOnly, waits, heeds, acking, receiver, applier bool
 	set, hears, answers                               bool
+	io, sql                                           uint64
 	source                                            *Server
 	fenced, broken                                    string
 }
 
 func (s *Server) face() face {
 	f := face{conn: s.conn, starts: s.starts, committed: s.committed, log: len(s.log), relay: len(s.relay), k: s.k, ackers: s.ackers(),
-		readOnly: s.readOnly, waits: s.waits, heeds: s.heeds, acking: s.acking, receiver: s.receiver, applier: s.applier,
+		readOnly: s.readOnly, waits: s.waits, heeds: s.heeds, acking: s.acking, receiver: s.receiver, applier: s.applier, io: s.io, sql: s.sql,
 		set: s.set, hears: s.connected() != nil, answers: s.answers(), source: s.source, fenced: s.fenced, broken: s.broken}
 	return f
 }

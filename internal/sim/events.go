@@ -177,8 +177,7 @@ var kinds = []kind{
 		a.server.HumanRestarts()
 		return true
 	}, false},
-	// Never drawn: MariaDB forgets what it received and did not apply, and nothing tells the guard. testdata/known has it.
-	{"somebody restarts replication on MariaDB", fault, 0, func(w *world, a, _ *host) bool {
+	{"somebody restarts replication on MariaDB", fault, 4, func(w *world, a, _ *host) bool {
 		if w.shape.Flavor != mysqld.MariaDB || !a.server.Answers() {
 			return false
 		}

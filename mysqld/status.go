@@ -86,6 +86,8 @@ type SemiSync struct {
 	WaitPoint     string
 	Timeout       time.Duration // the longest possible one where the server's is longer
 	WaitNoReplica bool          // commits wait also while no replica is connected
+	// Followers are the replicas connected to a source that waits, also those that do not acknowledge.
+	Followers []Follower
 }
 
 // Status asks the server in three or four short questions on a connection of its own, within Config.ProbeTimeout. It answers
@@ -116,6 +118,11 @@ func (c *session) status(ctx context.Context) (Status, error) {
 	}
 	if st.Replication, st.Received, err = c.follows(ctx); err != nil {
 		return Status{}, err
+	}
+	if st.SemiSync.SourceEnabled {
+		if st.SemiSync.Followers, err = c.followers(ctx); err != nil {
+			return Status{}, err
+		}
 	}
 	if st.Replication != nil {
 		st.Replication.Heard += " " + st.beats

@@ -210,7 +210,9 @@ func (g *Guard) Run(ctx context.Context) error {
 
 // once does one step and returns how long to rest before the next look, unless something changes; 0: look at once.
 func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
-	step := Next(d, g.cfg.Instance, g.local())
+	l := g.local()
+	step := Next(d, g.cfg.Instance, l)
+	g.tellStrangers(d, l)
 	g.settle(step.Verb == Wait && d.Phase == registry.Serving)
 	if step != g.last { // what is tried again goes on telling how far it got
 		g.last = step
@@ -308,6 +310,7 @@ func (g *Guard) local() Local {
 	l.AsksFor = 0
 	if o.Status.SemiSync.SourceEnabled {
 		l.AsksFor = o.Status.SemiSync.K
+		l.Weak, l.Acking, l.Followers = o.Status.SemiSync.Weak(), o.Status.SemiSync.ConnectedAckers, o.Status.SemiSync.Followers
 	}
 	if g.done.provedBy == o.Incarnation {
 		l.Proved = g.done.report.Proved

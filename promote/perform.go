@@ -237,7 +237,7 @@ func (g *Guard) becomeSource(ctx context.Context, d *registry.Database, o health
 
 // sourceFor reports whether the server waits for as many acknowledgements as the epoch asks for.
 func sourceFor(d *registry.Database, o health.Observation) bool {
-	return o.Status.SemiSync.SourceEnabled && o.Status.SemiSync.K == d.NextK
+	return o.Status.SemiSync.SourceEnabled && o.Status.SemiSync.K == d.NextK && o.Status.SemiSync.Weak() == ""
 }
 
 // marked reports the marker before it is written down: forgetting it costs a needless epoch, never a write.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
 )
@@ -67,6 +68,11 @@ type Local struct {
 	Closed registry.Epoch
 	// AsksFor is how many acknowledgements commits here wait for.
 	AsksFor int
+	// Weak is how commits that wait could be answered without their acknowledgements, "": they cannot.
+	Weak string
+	// Acking is how many replicas acknowledge here, and Followers who is connected.
+	Acking    int
+	Followers []mysqld.Follower
 	// Silenced says that this guard has made the server follow without acknowledging.
 	Silenced bool
 	// Proved is the highest revision at which a commit was begun here that has been acknowledged.
@@ -226,13 +232,21 @@ func (g local) serving() Step {
 }
 
 // reigning keeps how many acknowledgements the open primary waits for: what a change wants more is waited for before it
-// counts, and what counts less is waited for after.
+// counts, and what counts less is waited for after. With strangers that acknowledge it waits for as many more, so that K of
+// the ackers are among them; MariaDB cannot.
 func (g local) reigning() Step {
 	k := g.d.K
 	if g.d.Change != nil {
 		k = max(k, g.d.Change.K)
 	}
+	if n, _ := strangers(g.d, g.Acking, g.Followers); k > 0 && g.AsksFor > 0 && n > 0 {
+		if m, _ := g.d.Member(g.me); m.Flavor == registry.MySQL {
+			k += n
+		}
+	}
 	switch {
+	case k > 0 && g.Weak != "":
+		return Step{Verb: Ask, K: k, Why: "somebody has changed how commits wait for acknowledgements: " + g.Weak}
 	case g.AsksFor != k:
 		return Step{Verb: Ask, K: k, Why: fmt.Sprintf("commits wait for %d acknowledgements, want %d", g.AsksFor, k)}
 	case g.d.Change.Proving() && g.Proved < g.d.Revision:

@@ -60,7 +60,8 @@ func (g *Group) single(t Txn) mysqld.GTIDSet {
 func (s *Server) status() mysqld.Status {
 	st := mysqld.Status{Flavor: s.group.Flavor, Version: "model", UUID: s.UUID(), ServerID: s.Number, ReadOnly: s.readOnly}
 	st.Executed, st.Received = s.sets()
-	st.SemiSync = mysqld.SemiSync{SourceEnabled: s.waits, ReplicaEnabled: s.heeds, K: s.k, Timeout: time.Hour}
+	st.SemiSync = mysqld.SemiSync{SourceEnabled: s.waits, ReplicaEnabled: s.heeds, K: s.k, Timeout: mysqld.Forever,
+		SourceWaits: s.waits, WaitPoint: "AFTER_SYNC", WaitNoReplica: true}
 	st.SemiSync.ConnectedAckers = s.ackers()
 	if !s.set {
 		return st

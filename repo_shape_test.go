@@ -140,6 +140,7 @@ var largePackages = map[string]struct {
 	"internal/sim": {2200, "what can happen, to whom, and what must hold then are changed together and read side by side"},
 	"api":          {1700, "what goes over the wire stands beside the client that sends it"},
 	"cmd/baton":    {2200, "every command is half help and plan, and they share how a question is asked and shown"},
+	"promote":      {2000, "a guard is one loop, and each of its steps is a short file"},
 	"registry":     {1800, "a reign and the changes of its ackers are one state machine, whose steps are read side by side"},
 	"mysqld":       {3500, "two dialects of one small language stand beside each other, verb by verb"},
 	"api/server":   {1600, "every request is one short file, and they share how it is read, permitted and answered"},

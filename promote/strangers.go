@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/registry"
 )
@@ -49,14 +50,10 @@ func (g *Guard) tellStrangers(d *registry.Database, l Local) {
 			text = fmt.Sprintf("%d of those that acknowledge are no ackers of %s: %s", n, d.Name, names)
 		}
 	}
-	g.mu.Lock()
-	before := g.done.report.Strangers
-	g.done.report.Strangers = text
-	g.mu.Unlock()
-	if text != before {
-		if text != "" {
+	g.note(func(r *health.Guard) {
+		if text != "" && text != r.Strangers {
 			g.log.Warn("acknowledgements of strangers count", "who", text)
 		}
-		g.cfg.Notify()
-	}
+		r.Strangers = text
+	})
 }

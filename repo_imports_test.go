@@ -39,12 +39,13 @@ var picture = map[string][]string{
 	"dnsserver":        {"registry", "internal/portuse"},
 	"hostsgen":         {"registry"},
 	"health":           {"registry", "mysqld", "mysqld/process"},
-	"promote":          {"registry", "health", "mysqld", "promote/promise"},
-	"promote/decide":   {"registry", "health", "mysqld"},
+	"promote":          {"registry", "health", "mysqld", "promote/promise", "promote/lease"},
+	"promote/decide":   {"registry", "health", "mysqld", "promote/lease"},
+	"promote/lease":    {},
 	"promote/promise":  {"registry"},
 	"api":              {"registry", "registry/codec", "health"},
 	"api/strict":       {},
-	"api/operate":      {"registry", "health", "api"},
+	"api/operate":      {"registry", "health", "mysqld", "api"},
 	"api/server":       {"registry", "registry/codec", "health", "api", "api/operate", "api/strict"},
 	"agent":            append(slices.Clone(rooms), "internal/portuse"),
 	"agent/standing":   {"registry", "api"},
@@ -56,7 +57,7 @@ var picture = map[string][]string{
 	"internal/chaos":         {"registry", "promote/decide", "api", "demo", "internal/lab", "internal/netlab", "internal/chaos/witness"},
 	// Whose certificate, which servers.
 	"cmd/*":           {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos", "internal/sim", "internal/mutant"},
-	"internal/sim":    {"registry", "health", "mysqld", "promote", "promote/decide", "promote/promise", "internal/mysqldtest"},
+	"internal/sim":    {"registry", "health", "mysqld", "promote", "promote/decide", "promote/lease", "promote/promise", "internal/mysqldtest"},
 	"internal/mutant": {},
 }
 
@@ -149,6 +150,7 @@ var pureFiles = []string{
 	"registry/codec/*.go",
 	"promote/decide/decide*.go",
 	"promote/step*.go",
+	"promote/lease/lease.go",
 	"api/operate/*.go",
 	"mysqld/gtid*.go",
 	"dnsserver/answer*.go",

@@ -49,6 +49,7 @@ const (
 	CodeNeverElected Code = "BT-3119" // 409 there is no primary yet
 	CodeTooFew       Code = "BT-3120" // 409 too few replicas would be left to acknowledge
 	CodeNotLost      Code = "BT-3121" // 409 what is said to be lost is heard
+	CodeServes       Code = "BT-3122" // 409 the primary serves: nothing need be lost
 
 	CodeInternal    Code = "BT-5000" // 500
 	CodeMalformed   Code = "BT-5001" // 400 body, query or name
@@ -87,7 +88,7 @@ func (c Code) meaning() (status int, title string) {
 	case CodeIsPrimary, CodeElecting, CodeSilent, CodeNotCaughtUp, CodeLagging, CodeMayNotLead, CodeNoCandidate,
 		CodePaused, CodeNeverElected:
 		return http.StatusConflict, "Switchover refused"
-	case CodeTooFew, CodeNotLost, CodeServers:
+	case CodeTooFew, CodeNotLost, CodeServers, CodeServes:
 		return http.StatusConflict, "Change refused"
 	}
 	return c.requestMeaning()

@@ -14,6 +14,7 @@ import (
 var (
 	someInstances = []registry.InstanceID{"db1", "db2", "db3", "db4", "db5"}
 	someProofs    = []registry.Proof{registry.ProofFormed, registry.ProofFenced, registry.ProofClosed, registry.ProofSettled, registry.ProofKept}
+	someLossy     = []registry.Proof{registry.ProofLapsed, registry.ProofAccepted}
 	someBases     = []string{"u:1-5", "u:1-9"}
 )
 
@@ -62,20 +63,20 @@ func drawCommand(t *rapid.T, s *registry.State) registry.Command {
 		case registry.Forming:
 			return reign(0)
 		case registry.Serving:
-			return reign([]int{0, 4, 6, 7, 8, 8, 0, 7}[dice(t, 3, "serving")])
+			return reign([]int{0, 4, 6, 7, 8, 8, 0, 7, 9, 10, 10, 8, 9, 10, 8, 0}[dice(t, 4, "serving")])
 		case registry.Closing:
 			return reign(map[bool]int{true: 1, false: 3}[first])
 		case registry.Fencing:
-			return reign(1)
+			return reign([]int{1, 1, 11, 12}[dice(t, 2, "fencing")])
 		case registry.Promoting:
 			return reign(map[bool]int{true: 2, false: 0}[first])
 		}
 	}
-	switch n := dice(t, 4, "command"); {
-	case n < 9:
-		return reign(n)
+	switch n := dice(t, 5, "command"); {
 	case n < 13:
-		return drawMember(t, d.Name, n-9)
+		return reign(n)
+	case n < 24:
+		return drawMember(t, d.Name, (n-13)%4)
 	}
 	return drawCatalog(t)
 }
@@ -103,6 +104,9 @@ func drawReign(t *rapid.T, d *registry.Database, k int) registry.Command {
 	case 4:
 		return &registry.AddAcker{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Instance: drawInstance(t), Cause: cause, AtMillis: at}
 	}
+	if k > 8 {
+		return drawDurability(t, d, k, cause)
+	}
 	if k > 5 {
 		return drawChange(t, d, k, cause)
 	}
@@ -126,6 +130,28 @@ func drawChange(t *rapid.T, d *registry.Database, k int, cause registry.Cause) r
 		return c
 	}
 	return &registry.AdvanceChange{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Revision: uint64(drawEpoch(t, registry.Epoch(d.Revision))), Cause: cause}
+}
+
+// drawDurability draws the k-th command of durability.go.
+func drawDurability(t *rapid.T, d *registry.Database, k int, cause registry.Cause) registry.Command {
+	switch k {
+	case 9:
+		to := rapid.SampledFrom([]registry.Durability{registry.Degraded, registry.Async, registry.Lossless}).Draw(t, "to")
+		return &registry.Degrade{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), To: to, Position: "u:1-9", Cause: cause}
+	case 10:
+		return &registry.Rearm{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), K: dice(t, 2, "rearm k"), Cause: cause}
+	case 11:
+		c := &registry.AcceptLoss{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Cause: cause}
+		if dice(t, 1, "whom") == 1 {
+			c.To = drawInstance(t)
+		}
+		return c
+	}
+	c := &registry.Forfeit{Elect: *drawElect(t, d, cause, 0), Lost: "u:8-9"}
+	if dice(t, 2, "proof of another kind") > 0 {
+		c.Proof = someLossy[dice(t, 1, "lossy")]
+	}
+	return c
 }
 
 // drawMember draws the k-th command of member.go.
@@ -179,6 +205,9 @@ func drawElect(t *rapid.T, d *registry.Database, cause registry.Cause, at int64)
 			}
 		}
 		c.K = 1 + dice(t, 3, "k")%max(1, len(c.Ackers))
+		if !d.IsLossless() && dice(t, 1, "alone") == 1 {
+			c.K = 0
+		}
 	}
 	if c.Proof == registry.ProofKept && dice(t, 1, "as it was") == 1 {
 		c.Winner, c.Ackers, c.K = d.Former, slices.Clone(d.Ackers), d.K
@@ -242,5 +271,7 @@ func drawPolicy(t *rapid.T) registry.Policy {
 	p := registry.DefaultPolicy()
 	p.Expect = rapid.IntRange(2, 4).Draw(t, "expect")
 	p.K = rapid.IntRange(1, p.Expect-1).Draw(t, "policy k")
+	p.Durability = rapid.SampledFrom([]registry.Durability{"", registry.Lossless, registry.Async}).Draw(t, "policy durability")
+	p.WhenAlone = rapid.SampledFrom([]registry.WhenAlone{"", registry.Block, registry.Yield, registry.Yield}).Draw(t, "when alone")
 	return p
 }

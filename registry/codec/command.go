@@ -31,6 +31,10 @@ const (
 	kindLeave            kind = 38
 	kindChangeAckers     kind = 39
 	kindAdvanceChange    kind = 40
+	kindDegrade          kind = 41
+	kindRearm            kind = 42
+	kindAcceptLoss       kind = 43
+	kindForfeit          kind = 44
 )
 
 // kinds makes an empty command of each kind.
@@ -53,6 +57,10 @@ var kinds = map[kind]func() registry.Command{
 	kindLeave:            func() registry.Command { return &registry.Leave{} },
 	kindChangeAckers:     func() registry.Command { return &registry.ChangeAckers{} },
 	kindAdvanceChange:    func() registry.Command { return &registry.AdvanceChange{} },
+	kindDegrade:          func() registry.Command { return &registry.Degrade{} },
+	kindRearm:            func() registry.Command { return &registry.Rearm{} },
+	kindAcceptLoss:       func() registry.Command { return &registry.AcceptLoss{} },
+	kindForfeit:          func() registry.Command { return &registry.Forfeit{} },
 }
 
 // kindOf is the number of c.

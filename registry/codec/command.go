@@ -31,10 +31,10 @@ const (
 	kindLeave            kind = 38
 	kindChangeAckers     kind = 39
 	kindAdvanceChange    kind = 40
-	kindDegrade          kind = 41
-	kindRearm            kind = 42
-	kindAcceptLoss       kind = 43
-	kindForfeit          kind = 44
+	kindDegrade          kind = 50
+	kindRearm            kind = 51
+	kindAcceptLoss       kind = 52
+	kindForfeit          kind = 53
 )
 
 // kinds makes an empty command of each kind.

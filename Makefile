@@ -9,7 +9,7 @@ SEED ?= 0
 CALM ?=
 ARGS ?=
 
-.PHONY: help build demo test check sim mutants bench-failover bench-store chaos servers
+.PHONY: help build demo test check sim mutants killpoints bench-failover bench-store chaos servers
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,6 +44,9 @@ sim: ## random schedules of faults against the real decisions (N=1000000 SEED=1)
 
 mutants: ## breaks the source in many ways; each must be noticed (N=1000000 SEED=1)
 	go run ./cmd/mutants -n $(N) -seed $(if $(filter 0,$(SEED)),1,$(SEED))
+
+killpoints: servers ## kills baton before and after everything it does in a failover, on real servers (FAMILY=mysql)
+	go run ./cmd/killpoints -family "$(FAMILY)" $(ARGS)
 
 bench-failover: build servers ## how long writers wait when the primary fails (FAMILY=mysql RUNS=5)
 	go run ./cmd/bench-failover -family "$(FAMILY)" -runs $(RUNS)

@@ -33,7 +33,9 @@
 //	discovery  says who is present: gossip membership and fast failure hints
 //	health     checks this node's services and remembers the newest report of every node
 //	mysqld     says to one MySQL or MariaDB server the few things baton needs; GTID algebra; mysqld/process follows its program
-//	promote    promote/decide decides who is primary, promote makes the local mysqld obey
+//	           mysqld/binlog finds transactions in its logs, mysqld/archive keeps some of them as SQL, mysqld/offline takes back what
+//	           a dead server had not committed
+//	promote    promote/decide decides who is primary, promote makes the local mysqld obey, promote/rejoin brings one back that diverged
 //	dnsserver  answers DNS questions from the records last published
 //	hostsgen   keeps a marked block of a hosts file equal to the records
 //	identity   makes and checks the certificates by which nodes know each other

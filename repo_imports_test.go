@@ -13,7 +13,7 @@ const module = "github.com/baton-db/baton"
 // rooms are all rooms that one node is made of.
 var rooms = []string{
 	"registry", "raft", "discovery", "health", "mysqld", "mysqld/process", "mysqld/binlog", "mysqld/archive", "mysqld/offline", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
-	"registry/codec", "promote/decide", "api/operate", "api/strict", "agent/standing",
+	"registry/codec", "promote/decide", "promote/rejoin", "api/operate", "api/strict", "agent/standing",
 }
 
 // picture says which of our own packages the code of each package may import: doc.go, as a table. Tests, and packages
@@ -23,7 +23,7 @@ var picture = map[string][]string{
 	"registry":         {},
 	"registry/codec":   {"registry"},
 	"mysqld":           {"mysqld/process"},
-	"mysqld/process":   {},
+	"mysqld/process":   {"internal/beat"},
 	"mysqld/binlog":    {},
 	"mysqld/archive":   {"mysqld", "mysqld/binlog"},
 	"mysqld/offline":   {"mysqld", "mysqld/binlog"},
@@ -32,33 +32,37 @@ var picture = map[string][]string{
 	"discovery":        {},
 	"internal/simnet":  {},
 	"internal/lab":     {},
-	"raft":             {"registry", "registry/codec", "raft/raftlog", "raft/vendorlog"},
+	"raft":             {"registry", "registry/codec", "raft/raftlog", "raft/vendorlog", "internal/beat"},
 	"raft/raftlog":     {},
 	"raft/vendorlog":   {},
 	"internal/portuse": {},
+	"internal/beat":    {},
 	"dnsserver":        {"registry", "internal/portuse"},
 	"hostsgen":         {"registry"},
-	"health":           {"registry", "mysqld", "mysqld/process"},
-	"promote":          {"registry", "health", "mysqld", "promote/promise", "promote/lease"},
-	"promote/decide":   {"registry", "health", "mysqld", "promote/lease"},
+	"health":           {"registry", "mysqld", "mysqld/process", "internal/beat"},
+	"promote":          {"registry", "health", "mysqld", "promote/promise", "promote/lease", "internal/beat"},
+	"promote/decide":   {"registry", "health", "mysqld", "internal/beat", "promote/lease"},
 	"promote/lease":    {},
 	"promote/promise":  {"registry"},
-	"api":              {"registry", "registry/codec", "health"},
+	"promote/rejoin":   {"registry", "health", "mysqld", "mysqld/process", "mysqld/archive", "mysqld/offline"},
+	"api":              {"registry", "registry/codec", "health", "internal/beat"},
 	"api/strict":       {},
 	"api/operate":      {"registry", "health", "mysqld", "api"},
 	"api/server":       {"registry", "registry/codec", "health", "api", "api/operate", "api/strict"},
-	"agent":            append(slices.Clone(rooms), "internal/portuse"),
+	"agent":            append(slices.Clone(rooms), "internal/portuse", "internal/beat"),
 	"agent/standing":   {"registry", "api"},
-	"config":           {"registry", "mysqld", "agent"},
+	"config":           {"registry", "mysqld", "promote/rejoin", "agent"},
 	"demo":             {"registry", "identity", "api", "internal/lab"}, // it drives processes from outside, as a person would
 
 	"internal/netlab":        {},
 	"internal/chaos/witness": {"registry", "hostsgen", "identity", "api", "demo"},
 	"internal/chaos":         {"registry", "promote/decide", "api", "demo", "internal/lab", "internal/netlab", "internal/chaos/witness"},
 	// Whose certificate, which servers.
-	"cmd/*":           {"agent", "api", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos", "internal/sim", "internal/mutant"},
-	"internal/sim":    {"registry", "health", "mysqld", "promote", "promote/decide", "promote/lease", "promote/promise", "internal/mysqldtest"},
-	"internal/mutant": {},
+	"cmd/*":                    {"agent", "api", "health", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos", "internal/sim", "internal/mutant", "internal/killpoint"},
+	"internal/sim":             {"registry", "health", "mysqld", "promote", "promote/decide", "promote/lease", "promote/promise", "internal/mysqldtest"},
+	"internal/mutant":          {},
+	"internal/killpoint":       {"registry", "api", "demo", "internal/lab", "internal/killpoint/point"},
+	"internal/killpoint/point": {},
 }
 
 func checkImports(t *tree) []violation {
@@ -151,6 +155,7 @@ var pureFiles = []string{
 	"promote/decide/decide*.go",
 	"promote/step*.go",
 	"promote/lease/lease.go",
+	"promote/rejoin/step*.go",
 	"api/operate/*.go",
 	"mysqld/gtid*.go",
 	"dnsserver/answer*.go",

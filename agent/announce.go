@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/promote"
 	"github.com/baton-db/baton/raft"
 	"github.com/baton-db/baton/registry"
@@ -36,7 +37,7 @@ func announce(ctx context.Context, log *slog.Logger, feed promote.Feed, differen
 	}
 	var taken []time.Time // of late
 	for ctx.Err() == nil {
-		wait := announceEvery
+		wait := beat.Until(announceEvery)
 		changed := feed.Changed()
 		if c := difference(feed.State()); c != nil {
 			wait = 100 * time.Millisecond
@@ -85,7 +86,7 @@ func (a *Agent) difference(s *registry.State) registry.Command {
 		return nil // the server was never asked successfully: what it is, is not known
 	}
 	if known, ok := d.Member(m.ID); ok {
-		m.OutOf, m.Leaving = known.OutOf, known.Leaving
+		m.OutOf, m.Leaving, m.Rejoin = known.OutOf, known.Leaving, known.Rejoin
 		if known == m {
 			return nil
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/baton-db/baton/dnsserver"
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote/rejoin"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -77,6 +78,11 @@ type Database struct {
 	ReplUser   string
 	ReplSecret mysqld.Secret
 	Preference registry.Preference
+	// Start and Stop are the programs, with their arguments, that start the server and keep it stopped: an init system's. Both
+	// or none; without them baton brings no server back that is dead.
+	Start, Stop []string
+	// OnDivergence is how the server is brought back when it holds what the primary lacks; empty: rewind.
+	OnDivergence rejoin.How
 	// Policy is used when this node is the first to name the database.
 	Policy registry.Policy
 }
@@ -120,6 +126,9 @@ func (c Config) WithDefaults() Config {
 		}
 		if filled.Preference == "" {
 			filled.Preference = registry.Normal
+		}
+		if filled.OnDivergence == "" {
+			filled.OnDivergence = rejoin.Rewind
 		}
 		if filled.Policy == (registry.Policy{}) {
 			filled.Policy = registry.DefaultPolicy()
@@ -250,8 +259,22 @@ func (d *Database) validate(node netip.Addr) []error {
 	if d.Preference.Rank() < 0 {
 		bad("preference", fmt.Errorf("%q: want prefer, normal, last-resort or never", d.Preference))
 	}
+	bad("start", command(d.Start, d.Stop))
+	bad("stop", command(d.Stop, d.Start))
+	bad("on_divergence", d.OnDivergence.Valid())
 	bad(policySetting(d.Policy), d.Policy.Validate())
 	return errs
+}
+
+// command says what is wrong with a program and its arguments, of which there are two or none.
+func command(argv, other []string) error {
+	switch {
+	case len(argv) == 0 && len(other) > 0:
+		return fmt.Errorf("missing: start and stop belong together")
+	case len(argv) > 0 && !filepath.IsAbs(argv[0]):
+		return fmt.Errorf("%q is not an absolute path: no shell looks for the program", argv[0])
+	}
+	return nil
 }
 
 // policySetting is the setting that is to blame when p is not valid.

@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/rejoin"
 	"github.com/baton-db/baton/registry"
 )
 
 // The longest pauses between two reports, while nothing happens and while something does; every notable change is reported
 // at once. A leader takes reports for the present up to promote.Rules.Fresh, one more pause and the time on the way.
 const (
-	reportEvery   = 400 * time.Millisecond
+	reportEvery   = 500 * time.Millisecond
 	reportClosely = 100 * time.Millisecond
 )
 
@@ -37,6 +39,7 @@ type keeper struct {
 	server   *mysqld.Server
 	checker  *health.Checker
 	guard    *promote.Guard
+	returner *rejoin.Returner
 	nudge    chan struct{} // of one: there is something new to report
 	boot     string
 	seq      uint64
@@ -57,10 +60,14 @@ func newKeeper(cfg Config, feed promote.Feed, current func(context.Context) (*re
 	check := health.DefaultCheckerConfig()
 	check.Instance, check.Notify, check.Logger = string(d.Instance), k.poke, log.With("room", "health")
 	k.checker = health.NewChecker(check, server)
+	account := mysqld.Source{User: d.ReplUser, Password: d.ReplSecret}
+	if k.returner, err = newReturner(cfg, k, account, feed); err != nil {
+		return nil, errors.Join(err, server.Close())
+	}
 	k.guard, err = promote.NewGuard(promote.GuardConfig{
 		Database: d.Name, Instance: d.Instance, Dir: filepath.Join(cfg.DataDir, "guard"), Notify: k.poke,
 		Current:     current,
-		Replication: mysqld.Source{User: d.ReplUser, Password: d.ReplSecret}, Logger: log.With("room", "promote"),
+		Replication: account, Returning: func() string { return k.returner.Busy() }, Logger: log.With("room", "promote"),
 	}, server, k.checker, feed)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("guard of %s: %w", d.Instance, err), server.Close())
@@ -83,30 +90,31 @@ func (k *keeper) parts() []part {
 		{"checker", k.checker.Run},
 		{"preflight", k.preflight},
 		{"guard", k.guard.Run},
+		{"return", k.returner.Run},
 		{"reports", k.report},
 	}
 }
 
 // report sends what is known now, at every change and at least every reportEvery.
 func (k *keeper) report(ctx context.Context) error {
-	ticker := time.NewTicker(reportEvery)
-	defer ticker.Stop()
+	next := time.NewTimer(reportEvery)
+	defer next.Stop()
 	silent := false
 	for {
 		calm := k.checker.Latest().Calm() && k.guard.Settled()
 		r := k.compose()
 		k.send(r)
 		if calm {
-			ticker.Reset(reportEvery)
+			next.Reset(beat.Until(reportEvery))
 		} else {
-			ticker.Reset(reportClosely)
+			next.Reset(reportClosely)
 		}
 		silent = k.noteSilence(r, silent)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-k.nudge:
-		case <-ticker.C:
+		case <-next.C:
 		}
 	}
 }
@@ -129,6 +137,7 @@ func (k *keeper) compose() health.Report {
 		Member: k.configured()}
 	// The guard first: what it has done must be covered by the observation that follows, not the other way round.
 	r.Guard = k.guard.Report()
+	r.Returning, r.Archived = k.returner.Report()
 	health.Describe(k.checker.Latest(), &r)
 	if f := k.findings.Load(); f != nil {
 		r.Preflight, r.Findings = true, *f

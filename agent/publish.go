@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"time"
+
+	"github.com/baton-db/baton/internal/beat"
 )
 
 // staleEvery is the pause between two looks at how old the state is.
@@ -10,8 +12,8 @@ const staleEvery = 500 * time.Millisecond
 
 // publish hands the records of every new state to the DNS server, and tells it how old the state is.
 func (a *Agent) publish(ctx context.Context) error {
-	ticker := time.NewTicker(staleEvery)
-	defer ticker.Stop()
+	next := time.NewTimer(staleEvery)
+	defer next.Stop()
 	published := a.feed().State().Index()
 	if published > 0 {
 		a.publishNow()
@@ -27,11 +29,12 @@ func (a *Agent) publish(ctx context.Context) error {
 		} else {
 			a.dns.Stale(0)
 		}
+		next.Reset(beat.Until(staleEvery))
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		case <-ticker.C:
+		case <-next.C:
 		}
 	}
 }

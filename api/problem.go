@@ -49,6 +49,8 @@ const (
 	CodeNeverElected Code = "BT-3119" // 409 there is no primary yet
 	CodeTooFew       Code = "BT-3120" // 409 too few replicas would be left to acknowledge
 	CodeNotLost      Code = "BT-3121" // 409 what is said to be lost is heard
+	CodeNotAway      Code = "BT-3131" // 409 the server need not be brought back, or may hold what nobody else does
+	CodeTooLate      Code = "BT-3132" // 409 it cannot be brought back in this way
 	CodeServes       Code = "BT-3122" // 409 the primary serves: nothing need be lost
 
 	CodeInternal    Code = "BT-5000" // 500
@@ -88,7 +90,7 @@ func (c Code) meaning() (status int, title string) {
 	case CodeIsPrimary, CodeElecting, CodeSilent, CodeNotCaughtUp, CodeLagging, CodeMayNotLead, CodeNoCandidate,
 		CodePaused, CodeNeverElected:
 		return http.StatusConflict, "Switchover refused"
-	case CodeTooFew, CodeNotLost, CodeServers, CodeServes:
+	case CodeTooFew, CodeNotLost, CodeServers, CodeServes, CodeNotAway, CodeTooLate:
 		return http.StatusConflict, "Change refused"
 	}
 	return c.requestMeaning()

@@ -15,6 +15,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -98,7 +99,7 @@ func (p *Reporter) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	streams := map[string]context.CancelFunc{}
-	tick := time.NewTicker(addressEvery)
+	tick := time.NewTimer(addressEvery)
 	defer tick.Stop()
 	for {
 		addrs := p.cfg.Addrs()
@@ -116,6 +117,7 @@ func (p *Reporter) Run(ctx context.Context) error {
 				delete(streams, addr)
 			}
 		}
+		tick.Reset(beat.Until(addressEvery))
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -63,21 +63,24 @@ type hosts struct {
 }
 
 type mysql struct {
-	Database        string  `hcl:"database" eg:"\"orders\""`
-	Instance        *string `hcl:"instance" eg:"\"db1\""`
-	Address         string  `hcl:"address" eg:"\"10.0.0.11:3306\""`
-	Socket          string  `hcl:"socket" eg:"\"/run/mysqld/mysqld.sock\""`
-	User            string  `hcl:"user" eg:"\"baton\""`
-	PasswordFile    *string `hcl:"password_file" eg:"\"/etc/baton/mysql.pw\""`
-	ReplicationUser string  `hcl:"replication_user" eg:"\"repl\""`
-	ReplicationFile string  `hcl:"replication_password_file" eg:"\"/etc/baton/repl.pw\""`
-	Preference      *string `hcl:"preference" eg:"\"prefer\", \"normal\", \"last-resort\" or \"never\""`
-	Expect          *int    `hcl:"expect" eg:"3"`
-	K               *int    `hcl:"k" eg:"1"`
-	MaxLag          *string `hcl:"max_lag" eg:"\"30s\""`
-	Switchover      *string `hcl:"switchover_timeout" eg:"\"3s\""`
-	Durability      *string `hcl:"durability" eg:"\"lossless\" or \"async\""`
-	WhenAlone       *string `hcl:"when_alone" eg:"\"block\" or \"degrade\""`
+	Database        string   `hcl:"database" eg:"\"orders\""`
+	Instance        *string  `hcl:"instance" eg:"\"db1\""`
+	Address         string   `hcl:"address" eg:"\"10.0.0.11:3306\""`
+	Socket          string   `hcl:"socket" eg:"\"/run/mysqld/mysqld.sock\""`
+	User            string   `hcl:"user" eg:"\"baton\""`
+	PasswordFile    *string  `hcl:"password_file" eg:"\"/etc/baton/mysql.pw\""`
+	ReplicationUser string   `hcl:"replication_user" eg:"\"repl\""`
+	ReplicationFile string   `hcl:"replication_password_file" eg:"\"/etc/baton/repl.pw\""`
+	Preference      *string  `hcl:"preference" eg:"\"prefer\", \"normal\", \"last-resort\" or \"never\""`
+	Start           []string `hcl:"start,optional" eg:"[\"/usr/bin/systemctl\", \"start\", \"mariadb\"]"`
+	Stop            []string `hcl:"stop,optional" eg:"[\"/usr/bin/systemctl\", \"stop\", \"mariadb\"]"`
+	OnDivergence    *string  `hcl:"on_divergence" eg:"\"rewind\", \"clone\" or \"wait\""`
+	Expect          *int     `hcl:"expect" eg:"3"`
+	K               *int     `hcl:"k" eg:"1"`
+	MaxLag          *string  `hcl:"max_lag" eg:"\"30s\""`
+	Switchover      *string  `hcl:"switchover_timeout" eg:"\"3s\""`
+	Durability      *string  `hcl:"durability" eg:"\"lossless\" or \"async\""`
+	WhenAlone       *string  `hcl:"when_alone" eg:"\"block\" or \"degrade\""`
 }
 
 // Load reads the file or directory at path. The error is an *Error.

@@ -39,7 +39,8 @@ func TestEverySettingArrives(t *testing.T) {
 		DNS:       agent.DNS{Domain: "baton.internal", Listen: []string{"127.1.2.3:7453"}, Hold: 2 * time.Second, MaxStale: 10 * time.Second},
 		Hosts:     []agent.HostsFile{{Path: "/etc/hosts", Aliases: map[string]string{"orders-db": "primary.orders.db"}}},
 		Database: &agent.Database{Name: "orders", Instance: "db1", Address: "127.1.2.3:3306", Socket: "/run/mysqld.sock",
-			User: "baton", ReplUser: "repl", ReplSecret: "secret", Preference: "normal",
+			User: "baton", ReplUser: "repl", ReplSecret: "secret", Preference: "normal", OnDivergence: "wait",
+			Start: []string{"/usr/bin/systemctl", "start", "mariadb"}, Stop: []string{"/usr/bin/systemctl", "stop", "mariadb"},
 			Policy: registry.Policy{Expect: 3, K: 1, MaxLagSeconds: 5, SwitchoverSeconds: 3}},
 		Debug: true,
 	}

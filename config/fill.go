@@ -11,6 +11,7 @@ import (
 
 	"github.com/baton-db/baton/agent"
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote/rejoin"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -118,12 +119,21 @@ func (l *loader) database(in mysql) *agent.Database {
 		Name: registry.DatabaseName(in.Database), Instance: registry.InstanceID(value(in.Instance)),
 		Address: in.Address, Socket: in.Socket, User: in.User, ReplUser: in.ReplicationUser,
 		Preference: registry.Preference(value(in.Preference)), Policy: p,
+		Start: program(in.Start), Stop: program(in.Stop), OnDivergence: rejoin.How(value(in.OnDivergence)),
 		ReplSecret: mysqld.Secret(l.secret("mysql.replication_password_file", in.ReplicationFile)),
 	}
 	if in.PasswordFile != nil {
 		d.Password = mysqld.Secret(l.secret("mysql.password_file", *in.PasswordFile))
 	}
 	return d
+}
+
+// program is nil for an empty list, as for none.
+func program(argv []string) []string {
+	if len(argv) == 0 {
+		return nil
+	}
+	return argv
 }
 
 // bounds are the least and the greatest duration that make sense.

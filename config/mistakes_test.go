@@ -58,6 +58,9 @@ mysql {
   k = 1
   max_lag = "5s"
   switchover_timeout = "3s"
+  on_divergence = "wait"
+  start = ["/usr/bin/systemctl", "start", "mariadb"]
+  stop = ["/usr/bin/systemctl", "stop", "mariadb"]
 }
 `
 

@@ -62,6 +62,10 @@ mysql {
 
   # preference = "normal" # as the next primary: "prefer", "normal", "last-resort" or "never"
 
+  # on_divergence = "rewind" # a server that returns with what the primary lacks, once that is archived: "rewind", "clone" or "wait"
+  # start = [] # how baton starts a former primary that has crashed: ["/usr/bin/systemctl", "start", "mariadb"]
+  # stop  = [] # and keeps it stopped: ["/usr/bin/systemctl", "stop", "mariadb"]. Nobody else may start it by himself then
+
   # What follows belongs to the database. The node that is first to name it decides.
   # expect             = 3     # servers that must be there before the first primary is chosen
   # k                  = 1     # acknowledgements that each commit waits for; on MariaDB always 1

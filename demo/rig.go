@@ -223,6 +223,7 @@ mysql {
   password_file             = %q
   replication_user          = "repl"
   replication_password_file = %q
+  on_divergence             = "wait" # Heal empties it
   expect                    = %d
 }
 `, databaseName, r.Databases[i].Addr(), r.Databases[i].Socket(),

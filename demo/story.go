@@ -194,6 +194,9 @@ func latest(m map[string]time.Time) (time.Time, bool) {
 
 func decision(e registry.Event) string {
 	what := map[registry.Phase]string{registry.Fencing: "revoked", registry.Closing: "handing over", registry.Promoting: "elected", registry.Serving: "established"}
+	if e.Phase == registry.Serving && e.Cause.Code == "Switchover" {
+		return fmt.Sprintf("epoch %d preparing: %s", e.Epoch, e.Cause)
+	}
 	return strings.TrimSpace(fmt.Sprintf("epoch %d %s: %s", e.Epoch, what[e.Phase], e.Cause))
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/mysqld/process"
 )
@@ -144,7 +145,13 @@ func (c *Checker) rest(ctx context.Context, began time.Time) {
 		if !c.Latest().Calm() {
 			every = c.cfg.Closely
 		}
-		timer := time.NewTimer(max(every-time.Since(began), every/10))
+		wait := beat.Until(every)
+		if took := time.Since(began); took >= every {
+			wait = every / 10
+		} else if took+wait < every/2 {
+			wait += every
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
@@ -186,7 +193,9 @@ func heardOf(st mysqld.Status) string {
 }
 
 func notableStatus(a, b mysqld.Status) bool {
-	if a.ReadOnly != b.ReadOnly || (a.Replication == nil) != (b.Replication == nil) || a.SemiSync.ReplicaEnabled != b.SemiSync.ReplicaEnabled {
+	if a.ReadOnly != b.ReadOnly || (a.Replication == nil) != (b.Replication == nil) || a.SemiSync.ReplicaEnabled != b.SemiSync.ReplicaEnabled ||
+		a.SemiSync.SourceEnabled != b.SemiSync.SourceEnabled || a.SemiSync.K != b.SemiSync.K || a.SemiSync.Weak() != b.SemiSync.Weak() ||
+		a.SemiSync.ConnectedAckers != b.SemiSync.ConnectedAckers {
 		return true
 	}
 	return a.Replication != nil && (a.Replication.Receiver != b.Replication.Receiver || a.Replication.SourceHost != b.Replication.SourceHost)
@@ -268,7 +277,7 @@ func (c *Checker) sendCanaries(ctx context.Context) error {
 		if o.Good && !o.Status.ReadOnly && o.Unreachable == 0 {
 			c.canary(ctx)
 		}
-		pause(ctx, c.cfg.CanaryEvery)
+		pause(ctx, beat.Until(c.cfg.CanaryEvery))
 	}
 	return nil
 }

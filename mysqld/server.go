@@ -79,6 +79,7 @@ type Server struct {
 	knownAt  int64
 	commits  [canaries]*attempt
 	sessions sessions
+	stray    string // session of a look that was given up
 	closed   bool
 	wg       sync.WaitGroup // canary commits
 }
@@ -139,6 +140,7 @@ func driverConfig(user string, password Secret, timeout time.Duration) *mysql.Co
 	cfg.User, cfg.Passwd = user, string(password)
 	cfg.Timeout = timeout
 	cfg.Logger = &mysql.NopLogger{}
+	cfg.InterpolateParams = true // one round trip and not three
 	cfg.MaxAllowedPacket = 2 * MaxGTIDText
 	cfg.Params = map[string]string{
 		"autocommit":               "1",

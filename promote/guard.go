@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote/lease"
 	"github.com/baton-db/baton/promote/promise"
@@ -61,6 +62,9 @@ type GuardConfig struct {
 	Dir string
 	// Replication is the account with which this server follows others; Host, Port and SemiSync are filled in.
 	Replication mysqld.Source
+	// Returning says why nothing may be done to the server just now, because it is being brought back; "": it is not. It must
+	// not block. nil: never.
+	Returning func() string
 	// Current reads the database through the log of the leader, no older than the moment of the call: a primary that nobody
 	// acknowledges reigns by that. nil: it cannot be asked, and such a primary stays closed. It is called from one goroutine.
 	Current func(ctx context.Context) (*registry.Database, error)
@@ -97,8 +101,17 @@ type done struct {
 	silencedBy string
 	follows    string // server process for which report.Follows and report.CaughtUp hold
 	target     mysqld.GTIDSet
+	since      string         // memory when target was read, and followed from there
 	seen       mysqld.GTIDSet // the newest position of a process while it reigned
 	settled    bool           // see Settled
+	source     source
+}
+
+// source is an address as it was last read, and as members are known by.
+type source struct {
+	host    string
+	port    uint16
+	address string
 }
 
 // NewGuard opens the promise file. promise.ErrLost means that it is damaged: nothing may be acknowledged by this server
@@ -113,6 +126,9 @@ func NewGuard(cfg GuardConfig, server Server, observer Observer, feed Feed) (*Gu
 }
 
 func guardWith(cfg GuardConfig, p Promises, server Server, observer Observer, feed Feed) *Guard {
+	if cfg.Returning == nil {
+		cfg.Returning = func() string { return "" }
+	}
 	if cfg.Notify == nil {
 		cfg.Notify = func() {}
 	}
@@ -130,6 +146,13 @@ func (g *Guard) PromiseFile() string {
 	return g.done.record.File
 }
 
+// LedLast reports whether this server has led since it last followed anybody: what it wrote then may be on nobody else.
+func (g *Guard) LedLast() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.done.record.Led > g.done.record.Follows
+}
+
 // Report is what the guard has done so far, for the report of this node.
 func (g *Guard) Report() health.Guard {
 	g.mu.Lock()
@@ -141,7 +164,7 @@ func (g *Guard) Report() health.Guard {
 	if g.done.closedBy != o.Incarnation {
 		r.Closed, r.ClosedPosition = 0, ""
 	}
-	if g.done.follows != o.Incarnation {
+	if g.done.follows != o.Incarnation || !remembers(g.done.since, o) {
 		r.CaughtUp = false
 	}
 	if g.done.provedBy != o.Incarnation {
@@ -159,7 +182,7 @@ func (g *Guard) Report() health.Guard {
 		r.Marked, r.Open = 0, 0
 	}
 	r.Follows = g.done.record.Follows
-	r.Amnesiac = g.done.record.Whole != o.Incarnation
+	r.Amnesiac = !remembers(g.done.record.Whole, o)
 	return r
 }
 
@@ -201,14 +224,16 @@ func (g *Guard) Run(ctx context.Context) error {
 
 // once does one step and returns how long to rest before the next look, unless something changes; 0: look at once.
 func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
-	step := Next(d, g.cfg.Instance, g.local())
+	l := g.local()
+	step := Next(d, g.cfg.Instance, l)
+	g.tellStrangers(d, l)
 	g.settle(step.Verb == Wait && d.Phase == registry.Serving)
 	if step != g.last { // what is tried again goes on telling how far it got
 		g.last = step
 		g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: %s", step.Verb, step.Why) })
 	}
 	if step.Verb == Wait {
-		return 500 * time.Millisecond
+		return beat.Until(500 * time.Millisecond)
 	}
 	began := time.Now()
 	stepCtx, cancel := g.guarded(ctx, step)
@@ -239,6 +264,8 @@ func rest(v Verb, err error) time.Duration {
 	switch {
 	case v == Lead && notYet:
 		return 2 * time.Millisecond // ackers are about to connect
+	case v == Move && notYet:
+		return 10 * time.Millisecond // a replica less acknowledges meanwhile
 	case notYet:
 		return 50 * time.Millisecond
 	case v == Rejoin:
@@ -272,14 +299,18 @@ func (g *Guard) cancelWhenOver(ctx context.Context, cancel context.CancelFunc, d
 
 // local puts together what Next needs to know.
 func (g *Guard) local() Local {
-	o := g.observer.Latest()
+	o, returning := g.observer.Latest(), g.cfg.Returning()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := Local{Record: g.done.record, Process: o.Process, Incarnation: o.Incarnation,
+	g.watchMemory(o)
+	l := Local{Returning: returning, Record: g.done.record, Process: o.Process, Incarnation: o.Incarnation,
 		Answers: o.Good && o.Unreachable < 500*time.Millisecond, ReadOnly: o.Status.ReadOnly, SemiSync: SemiSync(o.Status.SemiSync.ReplicaEnabled)}
 	if r := o.Status.Replication; r != nil {
-		l.Source = sourceAddress(r)
-		l.Receiving = r.Receiver != mysqld.ReceiverStopped
+		if r.SourceHost != g.done.source.host || r.SourcePort != g.done.source.port {
+			g.done.source = source{r.SourceHost, r.SourcePort, sourceAddress(r)}
+		}
+		l.Source = g.done.source.address
+		l.Receiving, l.Connected = r.Receiver != mysqld.ReceiverStopped, r.Receiver == mysqld.ReceiverRunning
 	}
 	if g.done.fencedBy == o.Incarnation {
 		l.Fenced = g.done.report.Fenced
@@ -293,6 +324,7 @@ func (g *Guard) local() Local {
 	l.AsksFor = 0
 	if o.Status.SemiSync.SourceEnabled {
 		l.AsksFor = o.Status.SemiSync.K
+		l.Weak, l.Acking, l.Followers = o.Status.SemiSync.Weak(), o.Status.SemiSync.ConnectedAckers, o.Status.SemiSync.Followers
 	}
 	if g.done.provedBy == o.Incarnation {
 		l.Proved = g.done.report.Proved

@@ -39,6 +39,8 @@ func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error
 		return g.lead(ctx, d)
 	case Follow:
 		return g.follow(ctx, d, s)
+	case Move:
+		return g.move(ctx, s)
 	case Rejoin:
 		return g.rejoin(ctx, d, s)
 	case Measure:
@@ -108,7 +110,7 @@ func (g *Guard) attest(ctx context.Context, d *registry.Database) error {
 		return fmt.Errorf("still takes writes")
 	}
 	if g.reignedHere(d, o) {
-		if err := g.keep(func(r *promise.Record) { r.Whole = o.Incarnation }); err != nil {
+		if err := g.keep(func(r *promise.Record) { r.Whole = memory(o) }); err != nil {
 			return err
 		}
 	}
@@ -241,7 +243,7 @@ func sourceFor(d *registry.Database, o health.Observation) bool {
 	if d.NextK == 0 {
 		return !o.Status.SemiSync.SourceEnabled
 	}
-	return o.Status.SemiSync.SourceEnabled && o.Status.SemiSync.K == d.NextK
+	return o.Status.SemiSync.SourceEnabled && o.Status.SemiSync.K == d.NextK && o.Status.SemiSync.Weak() == ""
 }
 
 // marked reports the marker before it is written down: forgetting it costs a needless epoch, never a write.
@@ -257,7 +259,7 @@ func (g *Guard) marked(d *registry.Database, o health.Observation) error {
 		holds = ""
 	}
 	return g.keep(func(r *promise.Record) {
-		r.Marked, r.MarkedBy, r.Whole, r.Holds = d.Epoch, o.Incarnation, o.Incarnation, holds
+		r.Marked, r.MarkedBy, r.Whole, r.Holds = d.Epoch, o.Incarnation, memory(o), holds
 	})
 }
 
@@ -283,6 +285,10 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	if err := g.letCatchUp(ctx, d, src); err != nil {
 		return err
 	}
+	process, err := g.beginMemory(d)
+	if err != nil {
+		return err
+	}
 	g.loud(s)
 	if err := g.server.Follow(ctx, src); err != nil {
 		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
@@ -291,18 +297,13 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	if o.Err != nil {
 		return fmt.Errorf("see that it follows %s: %w", s.Source.ID, o.Err)
 	}
+	whole := process != "" && process == o.Incarnation
 	g.mu.Lock()
-	g.done.follows, g.done.target = o.Incarnation, mysqld.GTIDSet{}
-	again := g.done.record.Follows == d.Epoch && g.done.record.Whole != o.Incarnation
+	g.done.follows, g.done.target, g.done.since = o.Incarnation, mysqld.GTIDSet{}, memory(o)
 	g.mu.Unlock()
-	// Whoever follows from the base on acknowledges nothing it has not received in order: its memory is whole. A reign
-	// that is kept has no such beginning, nor has a process whose predecessor followed in this epoch already, and may have
-	// acknowledged what was lost with it: what was forgotten is still missing.
-	whole := d.Proof != registry.ProofKept && !again
 	err = g.keep(func(r *promise.Record) {
-		r.Follows = d.Epoch
 		if whole {
-			r.Whole = o.Incarnation
+			r.Whole = memory(o)
 		}
 		r.ReignOver(o.Incarnation, d.Epoch)
 	})
@@ -340,15 +341,15 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
 	}
 	g.silence(s, own.Incarnation)
-	// Read after the connection was made: what was acknowledged before it must still arrive.
+	o := g.refresh(ctx)
+	// Read after the connection was made, and after it was seen how: what was acknowledged before must still arrive.
 	target, err := g.server.SourcePosition(ctx, src)
 	if err != nil {
 		return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
 	}
-	o := g.refresh(ctx)
 	g.mu.Lock()
-	known := g.done.report.CaughtUp && g.done.follows == o.Incarnation && g.done.record.Follows == d.Epoch
-	g.done.follows, g.done.target = o.Incarnation, target
+	known := g.done.report.CaughtUp && g.done.follows == o.Incarnation && g.done.record.Follows == d.Epoch && remembers(g.done.since, o)
+	g.done.follows, g.done.target, g.done.since = o.Incarnation, target, memory(o)
 	g.mu.Unlock()
 	if !known {
 		g.note(func(r *health.Guard) { r.CaughtUp = false })
@@ -376,6 +377,7 @@ func (g *Guard) checkDiverged(d *registry.Database, own health.Observation, thei
 func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error {
 	o := g.refresh(ctx)
 	g.mu.Lock()
+	g.watchMemory(o)
 	target := g.done.target
 	g.mu.Unlock()
 	if target.IsEmpty() {
@@ -387,11 +389,11 @@ func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error
 		if target, err = g.server.SourcePosition(ctx, src); err != nil {
 			return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
 		}
-		if err := g.checkDiverged(d, o, target); err != nil {
-			return err // somebody has written here while nobody looked
+		if err := g.measurable(d, o, target); err != nil {
+			return err
 		}
 		g.mu.Lock()
-		g.done.target, g.done.follows = target, o.Incarnation
+		g.done.target, g.done.follows, g.done.since = target, o.Incarnation, memory(o)
 		g.mu.Unlock()
 	}
 	if o.Err != nil {
@@ -401,7 +403,7 @@ func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error
 		g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: still lacks %s", Measure, lacks) })
 		return errNotYet
 	}
-	if err := g.keep(func(r *promise.Record) { r.Whole = o.Incarnation }); err != nil {
+	if err := g.keep(func(r *promise.Record) { r.Whole = memory(o) }); err != nil {
 		return err
 	}
 	g.note(func(r *health.Guard) { r.CaughtUp = true })

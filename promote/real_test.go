@@ -228,14 +228,48 @@ func TestAHandOverMovesThePrimaryAndComesBack(t *testing.T) {
 			d := c.await("formed", serving)
 			c.insert(1)
 			for n := range 4 {
-				to := d.Ackers[n%2]
-				c.propose(&registry.Revoke{Database: "orders", Epoch: d.Epoch + 1, To: to, Cause: registry.Cause{Code: decide.Switchover}})
+				to, why := d.Ackers[n%2], registry.Cause{Code: decide.Switchover}
+				if n < 2 {
+					c.propose(&registry.Revoke{Database: "orders", Epoch: d.Epoch + 1, To: to, Cause: why})
+				} else {
+					c.propose(&registry.Prepare{Database: "orders", Epoch: d.Epoch, To: to, Cause: why})
+				}
 				epoch := d.Epoch
 				d = c.await("handed over", func(d *registry.Database) bool { return d.Epoch > epoch && serving(d) })
 				if d.Primary != to {
 					t.Fatalf("%s is primary, want %s: %+v", d.Primary, to, d.History)
 				}
 				c.insert(n + 2)
+			}
+		})
+	}
+}
+
+// The primary goes on serving while everybody else moves; here the hand-over is then given up.
+func TestAPreparationLetsWritesGoOnAndIsUndone(t *testing.T) {
+	for _, family := range lab.Families() {
+		t.Run(string(family), func(t *testing.T) {
+			c := startTrio(t, family)
+			d := c.await("formed", serving)
+			c.insert(0)
+			written := c.write(d.Primary)
+			c.propose(&registry.Prepare{Database: "orders", Epoch: d.Epoch, To: d.Ackers[0], Cause: registry.Cause{Code: decide.Switchover}})
+			p := d.Policy
+			p.Paused = true // nobody begins a hand-over
+			c.propose(&registry.PutDatabase{Name: "orders", Policy: p})
+			c.await("given up", func(d *registry.Database) bool { return d.Handover == nil })
+			p.Paused = false
+			c.propose(&registry.PutDatabase{Name: "orders", Policy: p})
+			if got := c.await("still served", serving); got.Epoch != d.Epoch || got.Primary != d.Primary {
+				t.Errorf("%s reigns in epoch %d, want %s in %d", got.Primary, got.Epoch, d.Primary, d.Epoch)
+			}
+			for got := ""; got != "2"; got = c.clients(d.Primary, family) { // those who moved come back
+				if err := t.Context().Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if written() == 0 {
+				t.Error("no write got through meanwhile")
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
 )
@@ -23,6 +24,7 @@ const (
 	Shut    Verb = "shut"    // refuse writes again after somebody allowed them
 	Lead    Verb = "lead"    // reach the base, become a source, have the marker acknowledged
 	Follow  Verb = "follow"  // follow the winner of this epoch
+	Move    Verb = "move"    // planned: follow the wanted winner before the primary closes
 	Rejoin  Verb = "rejoin"  // follow the primary, once nothing extra is proved
 	Measure Verb = "measure" // see whether everything from before the connection has arrived
 	Ask     Verb = "ask"     // wait for as many acknowledgements as the state says
@@ -58,12 +60,20 @@ type Local struct {
 	ReadOnly    bool
 	Source      string // host:port it replicates from, empty: none
 	Receiving   bool   // the receiver runs or is connecting
+	Connected   bool   // the receiver runs
 	SemiSync    SemiSync
+	// Returning is why nothing may be done to the server just now; see GuardConfig.
+	Returning string
 	// Fenced and Closed are the highest epochs for which this guard has fenced or closed this very server process.
 	Fenced registry.Epoch
 	Closed registry.Epoch
 	// AsksFor is how many acknowledgements commits here wait for.
 	AsksFor int
+	// Weak is how commits that wait could be answered without their acknowledgements, "": they cannot.
+	Weak string
+	// Acking is how many replicas acknowledge here, and Followers who is connected.
+	Acking    int
+	Followers []mysqld.Follower
 	// Silenced says that this guard has made the server follow without acknowledging.
 	Silenced bool
 	// Proved is the highest revision at which a commit was begun here that has been acknowledged.
@@ -91,6 +101,8 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 		return Step{Verb: Promise, Why: fmt.Sprintf("epoch %d has begun: %s", d.Epoch, d.Cause)}
 	case l.Record.Revision < d.Revision:
 		return Step{Verb: Promise, Why: fmt.Sprintf("the ackers are %v, k %d, at revision %d", d.Ackers, d.K, d.Revision)}
+	case l.Returning != "":
+		return wait("%s", l.Returning)
 	case l.Process.Gone():
 		return wait("the server process is %s", l.Process)
 	case g.reigned():
@@ -124,6 +136,9 @@ func (g local) registered() bool {
 }
 
 func wait(format string, args ...any) Step {
+	if len(args) == 0 {
+		return Step{Verb: Wait, Why: format}
+	}
 	return Step{Verb: Wait, Why: fmt.Sprintf(format, args...)}
 }
 
@@ -186,8 +201,10 @@ func (g local) promoting() Step {
 		return g.fencing() // it was not heard in time: it may not listen to the former primary either
 	case !g.ReadOnly:
 		return g.shut("it takes writes, but is to follow " + string(winner.ID))
+	case g.Record.Follows == g.d.Epoch && g.follows(winner, Acknowledges) && !g.CaughtUp:
+		return Step{Verb: Measure, Source: winner, Why: "following, but what it acknowledged may have been deleted"}
 	case g.Record.Follows == g.d.Epoch && g.follows(winner, Acknowledges):
-		return wait("following %s", winner.ID)
+		return Step{Verb: Wait, Why: "following " + string(winner.ID)}
 	}
 	return Step{Verb: Follow, Source: winner, Acks: Acknowledges, Why: fmt.Sprintf("%s was elected and needs acknowledgements", winner.ID)}
 }
@@ -209,16 +226,19 @@ func (g local) serving() Step {
 		return g.reigning()
 	case !g.ReadOnly:
 		return g.shut("a replica takes writes")
+	case g.moves():
+		return g.move()
 	case g.Record.Follows != g.d.Epoch || !g.follows(primary, acks) || !own.Leaving.Zero() && !g.Silenced:
 		return Step{Verb: Rejoin, Source: primary, Acks: acks, Why: fmt.Sprintf("%s reigns in epoch %d", primary.ID, g.d.Epoch)}
 	case !g.CaughtUp:
 		return Step{Verb: Measure, Source: primary, Why: "following, but may lack what was acknowledged before"}
 	}
-	return wait("following %s", primary.ID)
+	return Step{Verb: Wait, Why: "following " + string(primary.ID)}
 }
 
 // reigning keeps how many acknowledgements the open primary waits for: what a change wants more is waited for before it
-// counts, and what counts less is waited for after.
+// counts, and what counts less is waited for after. With strangers that acknowledge it waits for as many more, so that K of
+// the ackers are among them; MariaDB cannot.
 func (g local) reigning() Step {
 	k := g.d.K
 	if !g.d.IsLossless() {
@@ -227,7 +247,14 @@ func (g local) reigning() Step {
 	if g.d.Change != nil {
 		k = max(k, g.d.Change.K)
 	}
+	if n, _ := strangers(g.d, g.Acking, g.Followers); k > 0 && g.AsksFor > 0 && n > 0 {
+		if m, _ := g.d.Member(g.me); m.Flavor == registry.MySQL {
+			k += n
+		}
+	}
 	switch {
+	case k > 0 && g.Weak != "":
+		return Step{Verb: Ask, K: k, Why: "somebody has changed how commits wait for acknowledgements: " + g.Weak}
 	case g.AsksFor != k:
 		return Step{Verb: Ask, K: k, Why: fmt.Sprintf("commits wait for %d acknowledgements, want %d", g.AsksFor, k)}
 	case g.d.Change.Proving() && g.Proved < g.d.Revision:

@@ -33,14 +33,14 @@ type Timing struct {
 // LAN is the preset for servers within a few milliseconds of each other.
 func LAN() Timing {
 	return Timing{
-		// A follower that hears nothing for one to two times this asks for votes; heartbeats come three times as often.
-		// They wait behind the follower's disk (see transport), so this must exceed its worst sync.
+		// A follower that hears nothing for one to two times this asks for votes; heartbeats come two to four times in it.
+		// They wait behind the follower's disk (see transport), so half of this must exceed its worst sync.
 		Heartbeat: 300 * time.Millisecond,
 		// A candidate without a majority tries again after one to two times this; at least Heartbeat.
 		Election: 300 * time.Millisecond,
-		// A leader that has not heard a majority for this long steps down; at most Heartbeat, and well above the pause
-		// between two heartbeats and a slow sync. Nothing safe depends on it.
-		Lease: 250 * time.Millisecond,
+		// A leader that has not heard a majority for this long steps down; at most Heartbeat, and well above the longest
+		// pause between two heartbeats, half of that, and a slow sync. Nothing safe depends on it.
+		Lease: 300 * time.Millisecond,
 		// An idle leader tells followers the newest commit index after one to two times this; urgent commands do not wait.
 		// It is a message to each follower each time, and what a node at rest costs.
 		Commit: 200 * time.Millisecond,

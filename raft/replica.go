@@ -57,6 +57,8 @@ type Replica struct {
 	stop     chan struct{}          // closed by Close
 	watch    sync.WaitGroup
 
+	reloading sync.Mutex // of the vendor's configuration
+
 	// mu guards what follows; calls are the goroutines that wait for the vendor, waiting is how many they are.
 	mu      sync.Mutex
 	calls   sync.WaitGroup

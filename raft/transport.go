@@ -33,8 +33,8 @@ type StreamLayer interface {
 // A leader whose own disk is stalled sends nothing. Its heartbeats would keep the others from electing a leader that can
 // write.
 //
-// Heartbeats come three times in the time after which a follower asks for votes, not ten times: a follower that has just
-// heard from this leader needs no other one. The vendor's pace is a third of what a node at rest costs.
+// A follower that has just heard from this leader by other means needs no heartbeat. (How often the vendor sends them to
+// others: see Replica.pace.)
 //
 // Entries for a server that does not answer are held until a heartbeat reaches it. The vendor would wait up to 10 s after
 // its return before sending any, while its heartbeats let the leader believe in a majority that cannot commit.
@@ -78,7 +78,7 @@ func newTransport(c Config, s *streams, stalled func() bool) *transport {
 		poll:    c.Timing.Heartbeat / 20,
 		done:    make(chan struct{}),
 		lost:    map[hraft.ServerID]bool{},
-		pace:    c.Timing.Heartbeat / 3,
+		pace:    c.Timing.Heartbeat / 4,
 		called:  map[hraft.ServerID]time.Time{},
 		heard:   map[hraft.ServerID]time.Time{},
 	}

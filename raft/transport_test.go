@@ -48,7 +48,7 @@ func TestAFollowerThatHasJustHeardIsNotCalledAgain(t *testing.T) {
 			_ = leader.transport.AppendEntries(hraft.ServerID(follower.ID), hraft.ServerAddress(follower.Addr), q, &hraft.AppendEntriesResponse{})
 			return time.Since(began)
 		}
-		pace := LAN().Heartbeat / 3
+		pace := LAN().Heartbeat / 4
 		entries := heartbeat(0)
 		entries.PrevLogEntry, entries.PrevLogTerm = 1, 1
 		if got := took(entries); got >= pace/2 {

@@ -101,7 +101,7 @@ func (d *Database) mayLeave(c *Leave, member bool) error {
 		return ErrUnknown
 	case c.Cause.Code != MemberLeaving && c.Cause.Code != MemberLost:
 		return fmt.Errorf("code %q: %w", c.Cause.Code, ErrInvalid)
-	case c.Instance == d.Primary || c.Instance == d.To:
+	case c.Instance == d.Primary || c.Instance == d.To || d.Handover != nil && c.Instance == d.Handover.To:
 		return fmt.Errorf("it reigns or is about to: %w", ErrInvalid)
 	case d.IsAcker(c.Instance) && left < max(d.K, d.Policy.K):
 		return fmt.Errorf("%d ackers would be left, and commits wait for %d: %w", left, max(d.K, d.Policy.K), ErrInvalid)
@@ -132,7 +132,7 @@ func (c *ChangeAckers) Apply(s *State) (*State, error) {
 	}
 	m, _ := d.Member(c.Retire)
 	switch {
-	case d.Change != nil:
+	case d.Change != nil || d.Handover != nil:
 		return nil, fmt.Errorf("change ackers of %s: another change is under way: %w", d.Name, ErrStale)
 	case !d.IsLossless():
 		return nil, fmt.Errorf("change ackers of %s: it is %s, nothing can be proved: %w", d.Name, d.Durability, ErrInvalid)

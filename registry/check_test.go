@@ -74,6 +74,8 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 			t.Fatalf("an Elect was accepted: %s", lack)
 		}
 		p.chosen(was, c)
+	case *registry.Prepare:
+		p.prepared(t, is, c)
 	case *registry.AddAcker:
 		p.armed[registry.Armed{Instance: c.Instance, Source: was.Primary}] = true
 	case *registry.RemoveMember:
@@ -94,6 +96,9 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 		}
 	}
 	p.checkAckers(t, was, is, c)
+	if is.Handover != nil && is.Phase != registry.Serving {
+		t.Fatalf("a hand-over is prepared in %s", is.Phase)
+	}
 	checkDurability(t, was, is, c)
 	switch grown := is.Epoch - was.Epoch; {
 	case revoked && grown != 1, !revoked && grown != 0:
@@ -110,6 +115,17 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 	}
 	if is.Interregnum() && was.Interregnum() && (is.Former != was.Former || is.K != was.K || !slices.Equal(is.Ackers, was.Ackers)) {
 		t.Fatalf("%T changed whom a fence must cover while nobody reigns", c)
+	}
+}
+
+func (p *past) prepared(t *rapid.T, is *registry.Database, c *registry.Prepare) {
+	if is.Handover != nil {
+		for _, m := range is.Handover.Movers {
+			p.armed[registry.Armed{Instance: m, Source: c.To}] = true
+		}
+		if left := len(is.Ackers) - len(is.Handover.Movers); left < is.K || slices.Contains(is.Handover.Movers, c.To) {
+			t.Fatalf("%d ackers are left to %s, which needs %d: %v of %v follow %s", left, is.Primary, is.K, is.Handover.Movers, is.Ackers, c.To)
+		}
 	}
 }
 

@@ -32,6 +32,8 @@ type Database struct {
 	Revision uint64 `json:"revision,omitempty"`
 	// Change is the ordered change of Ackers or K that is under way, in serving.
 	Change *Change `json:"change,omitempty"`
+	// Handover is the hand-over that is being prepared, in serving.
+	Handover *Handover `json:"handover,omitempty"`
 	// Armed (sorted) is who may be acknowledging for whom.
 	Armed []Armed `json:"armed,omitempty"`
 	// NextAckers and NextK are chosen by Elect and take effect with Establish.
@@ -114,6 +116,7 @@ func (d *Database) clone() *Database {
 	c.Members = slices.Clone(d.Members)
 	c.History = slices.Clone(d.History)
 	c.Passed, c.Armed, c.Removed = slices.Clone(d.Passed), slices.Clone(d.Armed), slices.Clone(d.Removed)
+	c.Handover = d.Handover.clone()
 	if d.Change != nil {
 		x := *d.Change
 		c.Change = &x

@@ -12,6 +12,7 @@
 //		promoting --Revoke--> fencing          (the winner itself failed; what Elect settled is kept)
 //
 //	  - serving(e): Primary acknowledges writes once K of Ackers have them. The name is published.
+//	    With Handover set a hand-over is prepared: some ackers follow the wanted winner already.
 //	  - closing(e+1): a planned hand-over: the former primary closes itself; its ackers go on receiving until it has.
 //	  - fencing(e+1): the ackers of the last established reign durably stop listening to the former primary.
 //	  - promoting(e+1): Primary (the winner) reaches Base and has its epoch marker acknowledged by NextK of NextAckers.

@@ -63,20 +63,23 @@ func drawCommand(t *rapid.T, s *registry.State) registry.Command {
 		case registry.Forming:
 			return reign(0)
 		case registry.Serving:
-			return reign([]int{0, 4, 6, 7, 8, 8, 0, 7, 9, 10, 10, 8, 9, 10, 8, 0}[dice(t, 4, "serving")])
+			return reign([]int{0, 4, 6, 7, 8, 8, 0, 7, 10, 11, 11, 8, 9, 11, 8, 9}[dice(t, 4, "serving")])
 		case registry.Closing:
 			return reign(map[bool]int{true: 1, false: 3}[first])
 		case registry.Fencing:
-			return reign([]int{1, 1, 11, 12}[dice(t, 2, "fencing")])
+			return reign([]int{1, 1, 12, 13}[dice(t, 2, "fencing")])
 		case registry.Promoting:
 			return reign(map[bool]int{true: 2, false: 0}[first])
 		}
 	}
 	switch n := dice(t, 5, "command"); {
-	case n < 13:
+	case n < 14:
 		return reign(n)
 	case n < 24:
-		return drawMember(t, d.Name, (n-13)%4)
+		return drawMember(t, d.Name, (n-14)%4)
+	case n < 26:
+		return &registry.Rejoin{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Instance: drawInstance(t), Cause: drawCause(t),
+			How: rapid.SampledFrom([]string{"rewind", "clone", "wait", ""}).Draw(t, "how")}
 	}
 	return drawCatalog(t)
 }
@@ -104,7 +107,7 @@ func drawReign(t *rapid.T, d *registry.Database, k int) registry.Command {
 	case 4:
 		return &registry.AddAcker{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Instance: drawInstance(t), Cause: cause, AtMillis: at}
 	}
-	if k > 8 {
+	if k > 9 {
 		return drawDurability(t, d, k, cause)
 	}
 	if k > 5 {
@@ -113,7 +116,7 @@ func drawReign(t *rapid.T, d *registry.Database, k int) registry.Command {
 	return &registry.Refuse{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Cause: cause, AtMillis: at}
 }
 
-// drawChange draws the k-th command of ackers.go.
+// drawChange draws the k-th command of ackers.go, and that of handover.go.
 func drawChange(t *rapid.T, d *registry.Database, k int, cause registry.Cause) registry.Command {
 	switch k {
 	case 6:
@@ -128,6 +131,14 @@ func drawChange(t *rapid.T, d *registry.Database, k int, cause registry.Cause) r
 			c.K = dice(t, 2, "new k")
 		}
 		return c
+	case 9:
+		c := &registry.Prepare{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Cause: cause}
+		if d.Handover == nil || dice(t, 2, "give up") == 0 {
+			c.To = drawInstance(t)
+		} else {
+			c.Revision = uint64(drawEpoch(t, registry.Epoch(d.Revision)))
+		}
+		return c
 	}
 	return &registry.AdvanceChange{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Revision: uint64(drawEpoch(t, registry.Epoch(d.Revision))), Cause: cause}
 }
@@ -135,12 +146,12 @@ func drawChange(t *rapid.T, d *registry.Database, k int, cause registry.Cause) r
 // drawDurability draws the k-th command of durability.go.
 func drawDurability(t *rapid.T, d *registry.Database, k int, cause registry.Cause) registry.Command {
 	switch k {
-	case 9:
+	case 10:
 		to := rapid.SampledFrom([]registry.Durability{registry.Degraded, registry.Async, registry.Lossless}).Draw(t, "to")
 		return &registry.Degrade{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), To: to, Position: "u:1-9", Cause: cause}
-	case 10:
-		return &registry.Rearm{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), K: dice(t, 2, "rearm k"), Cause: cause}
 	case 11:
+		return &registry.Rearm{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), K: dice(t, 2, "rearm k"), Cause: cause}
+	case 12:
 		c := &registry.AcceptLoss{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Cause: cause}
 		if dice(t, 1, "whom") == 1 {
 			c.To = drawInstance(t)

@@ -82,6 +82,9 @@ func (c *Degrade) Apply(s *State) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.Handover != nil {
+		return nil, fmt.Errorf("degrade %s: a hand-over is being prepared: %w", d.Name, ErrStale)
+	}
 	allowed := c.To == Async && d.Policy.Async() || c.To == Degraded && d.Policy.Degrades()
 	if again := d.Durability == c.To && d.Change == nil; !allowed || again {
 		return nil, fmt.Errorf("degrade %s to %q: it is %s, and its policy says durability %q, when alone %q: %w",
@@ -116,7 +119,7 @@ func (c *Rearm) Apply(s *State) (*State, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case d.Change != nil:
+	case d.Change != nil || d.Handover != nil:
 		return nil, fmt.Errorf("rearm %s: a change is under way: %w", d.Name, ErrStale)
 	case d.IsLossless() || d.Policy.Async() || c.K < 1 || c.K > len(d.Ackers):
 		return nil, fmt.Errorf("rearm %s with %d of %d ackers: it is %s, policy %q: %w", d.Name, c.K, len(d.Ackers), d.Durability, d.Policy.Durability, ErrInvalid)

@@ -53,7 +53,7 @@ func (c *PutMember) Apply(s *State) (*State, error) {
 		return nil, fmt.Errorf("put member %s of %s: %w: %w", c.Member.ID, c.Database, err, ErrInvalid)
 	}
 	m := c.Member
-	m.Leaving = Cause{}
+	m.Leaving, m.Rejoin = Cause{}, Wish{}
 	if i := slices.IndexFunc(d.Removed, func(r Removed) bool { return r.Instance == m.ID }); i >= 0 {
 		return nil, fmt.Errorf("put member %s of %s: it was removed (%s). Way out: baton db remove-member %s %s --undo lets it in again: %w",
 			m.ID, d.Name, d.Removed[i].Cause, d.Name, m.ID, ErrInvalid)
@@ -63,7 +63,7 @@ func (c *PutMember) Apply(s *State) (*State, error) {
 	}
 	for _, other := range d.Members {
 		if other.ID == m.ID {
-			m.OutOf, m.Leaving = other.OutOf, other.Leaving
+			m.OutOf, m.Leaving, m.Rejoin = other.OutOf, other.Leaving, other.Rejoin
 			continue
 		}
 		if err := m.conflicts(other); err != nil {

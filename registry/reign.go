@@ -50,7 +50,7 @@ func (c *Revoke) Apply(s *State) (*State, error) {
 			d.Passed = slices.Insert(d.Passed, i, was.Primary)
 		}
 	}
-	d.Proof, d.CatchUp, d.Change = "", nil, nil
+	d.Proof, d.CatchUp, d.Change, d.Handover = "", nil, nil, nil
 	d.Revision++
 	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: d.Former, Cause: c.Cause})
 	return s.withDatabase(d), nil
@@ -66,10 +66,7 @@ func (c *Revoke) check(d *Database) error {
 	if d.Phase != Serving {
 		return fmt.Errorf("a planned hand-over needs a serving primary, phase is %s: %w", d.Phase, ErrInvalid)
 	}
-	if m, ok := d.Member(c.To); !ok || c.To == d.Primary || !m.Leaving.Zero() {
-		return fmt.Errorf("hand-over to %q: not a replica of this database: %w", c.To, ErrInvalid)
-	}
-	return nil
+	return d.mayTake(c.To)
 }
 
 // Escalate turns a planned hand-over that does not come to an end into a fencing of the ackers.

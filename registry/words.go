@@ -171,6 +171,7 @@ type Member struct {
 	PromiseFile string     `json:"promise_file,omitempty"`   // its guard acts on no state that names another (G3); see promote
 	OutOf       Cause      `json:"out_of_rotation,omitzero"` // why replicas.<db>.db leaves it out; zero: in rotation
 	Leaving     Cause      `json:"leaving,omitzero"`         // why it is to leave the database; zero: it stays. See Leave
+	Rejoin      Wish       `json:"rejoin,omitzero"`          // how an operator wants it brought back; zero: as its node says. See Rejoin
 }
 
 // SourceKey is how the transactions that this member originates are told apart in a GTID set: the server's UUID on

@@ -58,6 +58,8 @@ func reigning(d *registry.Database) error {
 		return api.NewProblem(api.CodeElecting, "wait until it serves again", "an election of %s is under way: %s", d.Name, d.Why())
 	case d.Phase != registry.Serving:
 		return api.NewProblem(api.CodeNeverElected, "start the expected members", "%s: %s", d.Name, d.Why())
+	case d.Handover != nil:
+		return api.NewProblem(api.CodeElecting, "wait until it is over", "a hand-over of %s to %s is being prepared", d.Name, d.Handover.To)
 	case d.Policy.Paused:
 		return api.NewProblem(api.CodePaused, "resume the database first", "%s is paused: nothing would elect a new primary", d.Name)
 	}

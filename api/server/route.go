@@ -83,6 +83,9 @@ func operateRoutes() []Route {
 		{Method: http.MethodPost, Path: "/v1/servers", Summary: "Add a server, or remove one that is gone",
 			Verb: Operate, Place: Leader, Query: []string{"wait"},
 			Request: api.ServersRequest{}, Response: api.ServersResult{}, serve: (*Server).servers},
+		{Method: http.MethodPost, Path: "/v1/databases/{db}/rejoin", Summary: "Bring a server back that holds what the primary lacks",
+			Verb: Operate, Place: Leader,
+			Request: api.RejoinRequest{}, Response: api.RejoinResult{}, serve: (*Server).rejoin},
 	}
 }
 

@@ -41,20 +41,25 @@ func (s *Server) switchover(c *call) (any, error) {
 		detail += ": " + req.Reason
 	}
 	start := time.Now()
-	index, err := s.commit(c.r.Context(), &registry.Revoke{
-		Database: d.Name, Epoch: d.Epoch + 1, To: to, AtMillis: start.UnixMilli(),
-		Cause: registry.Cause{Code: "Switchover", Detail: detail},
-	})
+	index, err := s.commit(c.r.Context(), handOver(d, to, registry.Cause{Code: "Switchover", Detail: detail}, start))
 	if err != nil {
 		return nil, err
 	}
 	res := api.SwitchoverResult{Database: d.Name, From: d.Primary, To: to, Epoch: d.Epoch + 1, Index: index}
-	res.Timings.Revoked = since(start)
 	s.await(c, start, &res)
 	if res.Outcome == api.OutcomeRunning {
 		c.status = 202
 	}
 	return res, nil
+}
+
+// handOver is the command with which a hand-over begins: where replicas can be moved before the outage it is prepared, and
+// the leader goes on from there.
+func handOver(d *registry.Database, to registry.InstanceID, why registry.Cause, now time.Time) registry.Command {
+	if d.Change == nil && len(d.Movers(to)) > 0 {
+		return &registry.Prepare{Database: d.Name, Epoch: d.Epoch, To: to, Cause: why, AtMillis: now.UnixMilli()}
+	}
+	return &registry.Revoke{Database: d.Name, Epoch: d.Epoch + 1, To: to, Cause: why, AtMillis: now.UnixMilli()}
 }
 
 func (s *Server) switchoverRequest(c *call) (api.SwitchoverRequest, error) {
@@ -97,11 +102,14 @@ func (s *Server) await(c *call, start time.Time, res *api.SwitchoverResult) {
 	defer cancel()
 	for {
 		changed := s.cfg.Backend.Changed()
-		d, ok := s.state(c).Database(res.Database)
+		state := s.state(c)
+		d, ok := state.Database(res.Database)
 		if !ok {
 			return
 		}
-		look(res, d, start)
+		if state.Index() >= res.Index { // what this server saw before says nothing of it
+			look(res, d, start)
+		}
 		if res.Outcome != api.OutcomeRunning {
 			return
 		}
@@ -119,7 +127,13 @@ func (s *Server) await(c *call, start time.Time, res *api.SwitchoverResult) {
 func look(r *api.SwitchoverResult, d *registry.Database, start time.Time) {
 	r.Outcome, r.Primary, r.Phase, r.Detail = api.OutcomeRunning, d.Primary, d.Phase, d.Why()
 	if d.Epoch < r.Epoch {
+		if d.Handover == nil {
+			r.Outcome = api.OutcomeUndone
+		}
 		return
+	}
+	if r.Timings.Revoked == 0 {
+		r.Timings.Revoked = since(start)
 	}
 	if d.Phase == registry.Promoting && r.Timings.Promoting == 0 {
 		r.Timings.Promoting = since(start)

@@ -86,11 +86,11 @@ func TestWithoutATargetTheBestAckerIsChosen(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, _ := r.node("s1").State().Database("orders")
-	if res.To != "db3" || res.From != "db1" || res.Epoch != 2 || res.Outcome != api.OutcomeRunning || d.To != "db3" || d.Phase != registry.Closing {
-		t.Errorf("%+v; %s to %s", res, d.Phase, d.To)
+	if res.To != "db3" || res.From != "db1" || res.Epoch != 2 || res.Outcome != api.OutcomeRunning || d.Phase != registry.Serving || d.Handover == nil || d.Handover.To != "db3" {
+		t.Fatalf("%+v; %s, prepared is %+v", res, d.Phase, d.Handover)
 	}
-	if want := "by operator/alice: kernel upgrade"; d.Cause.Detail != want {
-		t.Errorf("the history says %q, want %q", d.Cause.Detail, want)
+	if want := "by operator/alice: kernel upgrade"; d.Handover.Cause.Detail != want {
+		t.Errorf("the history says %q, want %q", d.Handover.Cause.Detail, want)
 	}
 }
 
@@ -103,10 +103,8 @@ func TestASwitchoverIsWaitedForToItsEnd(t *testing.T) {
 			r.reign()
 			r.node("s1").Receive(report("db2", 1))
 			run(t, func(ctx context.Context) error { // what promote and the guards do
-				until(t, "closing", r.node("s1").Changed, func() bool {
-					d, _ := r.node("s1").State().Database("orders")
-					return d.Phase == registry.Closing
-				})
+				r.untilPrepared(t)
+				r.must(&registry.Revoke{Database: "orders", Epoch: 2, To: "db2", Cause: registry.Cause{Code: "Switchover"}})
 				r.elect(2, winner, registry.ProofClosed, []registry.Evidence{{Instance: "db1"}})
 				r.must(&registry.Establish{Database: "orders", Epoch: 2, Cause: registry.Cause{Code: "Established"}})
 				return nil
@@ -122,12 +120,53 @@ func TestASwitchoverIsWaitedForToItsEnd(t *testing.T) {
 	}
 }
 
+func (r *rig) untilPrepared(t *testing.T) {
+	until(t, "a hand-over is prepared", r.node("s1").Changed, func() bool {
+		d, _ := r.node("s1").State().Database("orders")
+		return d.Handover != nil
+	})
+}
+
+func TestASwitchoverThatIsGivenUpBeforeItBeginsIsUndone(t *testing.T) {
+	r := start(t, nil, "s1")
+	r.reign()
+	r.node("s1").Receive(report("db2", 1))
+	run(t, func(ctx context.Context) error { // what promote does when db2 falls away
+		r.untilPrepared(t)
+		d, _ := r.node("s1").State().Database("orders")
+		r.must(&registry.Prepare{Database: "orders", Epoch: 1, Revision: d.Revision, Cause: registry.Cause{Code: "PreparationOver"}})
+		return nil
+	})
+	res, err := r.client(r.as(identity.RoleOperator, "alice"), "s1").Switchover(t.Context(), "orders", api.SwitchoverRequest{To: "db2"}, 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Outcome != api.OutcomeUndone || res.Primary != "db1" || res.Phase != registry.Serving {
+		t.Errorf("%+v", res)
+	}
+}
+
+func TestAReplicaThatIsNeededWhereItIsIsNotMoved(t *testing.T) {
+	r := start(t, nil, "s1")
+	r.reign()
+	r.must(&registry.ChangeAckers{Database: "orders", Epoch: 1, K: 2, Cause: registry.Cause{Code: "AcksChange"}})
+	d, _ := r.node("s1").State().Database("orders")
+	r.must(&registry.AdvanceChange{Database: "orders", Epoch: 1, Revision: d.Revision, Cause: registry.Cause{Code: "AcksChanged"}})
+	r.node("s1").Receive(report("db2", 1))
+	if _, err := r.client(r.as(identity.RoleOperator, "alice"), "s1").Switchover(t.Context(), "orders", api.SwitchoverRequest{To: "db2"}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if d, _ = r.node("s1").State().Database("orders"); d.Phase != registry.Closing || d.To != "db2" {
+		t.Errorf("%s to %q with k 2 of 2 ackers, want closing at once", d.Phase, d.To)
+	}
+}
+
 func TestASwitchoverThatDoesNotEndIsReportedAsRunning(t *testing.T) {
 	r := start(t, nil, "s1")
 	r.reign()
 	r.node("s1").Receive(report("db2", 1))
 	a := r.raw(r.as(identity.RoleOperator, "alice"), "POST", "/v1/databases/orders/switchover?wait=50ms", `{"to":"db2"}`, "Content-Type", "application/json")
-	if a.status != 202 || !strings.Contains(a.body, `"outcome":"running"`) || !strings.Contains(a.body, `"phase":"closing"`) {
+	if a.status != 202 || !strings.Contains(a.body, `"outcome":"running"`) || !strings.Contains(a.body, `"phase":"serving"`) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }

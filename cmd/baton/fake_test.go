@@ -89,6 +89,7 @@ func (f *fake) handler() http.Handler {
 		{Name: "web3", Address: "10.0.1.3:7451", Role: "client", State: "suspect", Version: "0.9.0"}}})
 	put("GET /v1/databases/orders", orders)
 	put("GET /v1/databases/slow", orders)
+	put("GET /v1/databases/returns", returning())
 	put("GET /v1/databases/users", users)
 	put("GET /v1/databases/orders/topology", topologyOf())
 	put("GET /v1/databases/nope", api.Problem{Status: 404, Code: api.CodeNoDatabase, Detail: "there is no database nope", Hint: "GET /v1/databases lists them", Node: "db1", Index: 48211})
@@ -96,6 +97,7 @@ func (f *fake) handler() http.Handler {
 	put("GET /v1/databases/secret", api.Problem{Status: 403, Code: api.CodeForbidden, Detail: "a client may not read this", Node: "db1", Index: 48211})
 	mux.HandleFunc("POST /v1/databases/{db}/switchover", f.switchover)
 	mux.HandleFunc("POST /v1/databases/{db}/ackers", f.ackers)
+	mux.HandleFunc("POST /v1/databases/{db}/rejoin", f.rejoin)
 	mux.HandleFunc("POST /v1/servers", f.servers)
 	return mux
 }
@@ -119,6 +121,22 @@ func (f *fake) ackers(w http.ResponseWriter, r *http.Request) {
 		res.Outcome, res.Detail = api.OutcomeRunning, "AckersChanging: late is to stop acknowledging. Way out: bring it back"
 	}
 	_ = json.NewEncoder(w).Encode(res) // the client says what it got
+}
+
+// rejoin answers by who is to come back.
+func (f *fake) rejoin(w http.ResponseWriter, r *http.Request) {
+	var req api.RejoinRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if req.Instance == "db3" {
+		w.WriteHeader(http.StatusConflict)
+		_ = json.NewEncoder(w).Encode(api.Problem{Status: 409, Code: api.CodeNotAway, Detail: "db3 acknowledges for db1: what it holds may be on nobody else",
+			Hint: "first baton db remove-member orders db3, then the same with --undo", Node: "db2", Index: 48211}) // the client says what it got
+		return
+	}
+	_ = json.NewEncoder(w).Encode(api.RejoinResult{Database: "orders", Instance: req.Instance, How: req.How, Epoch: 17, Index: 48214})
 }
 
 // servers judges as a leader does, and answers what there would be.

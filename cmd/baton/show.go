@@ -143,8 +143,13 @@ func drawTroubles(p *page, d *registry.Database, i api.InstanceView) {
 		p.text(label, g.Problem)
 	}
 	if g.Diverged != "" {
-		p.text(label, "diverged: it holds "+short(g.Diverged, 200)+", which the primary lacks, and is kept out. Way out: save what they changed, then give this server a fresh copy (docs/operate.md)")
+		out := ""
+		if i.Report.Returning == nil {
+			out = ". Way out: save what they changed, then give this server a fresh copy (docs/operate.md)"
+		}
+		p.text(label, "diverged: it holds "+short(g.Diverged, 200)+", which the primary lacks, and is kept out"+out)
 	}
+	drawReturning(p, label, i.Report.Returning)
 	if e := i.Report.ServerError; e != "" {
 		p.text(label+"server: ", e)
 	}

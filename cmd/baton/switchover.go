@@ -119,11 +119,12 @@ func (s *switchover) plan(ctx context.Context, c *cobra.Command, client *api.Cli
 		p.text("  NOW       ", v.Why)
 	}
 	p.line("  1 check     %s is heard, caught up and has safe settings; if not, nothing happens", to)
-	p.line("  2 withdraw  primary.%s.db is taken back, questions for it are held", s.database)
-	p.line("  3 close     %s refuses writes and cuts its clients", orNobody(d.Primary))
-	p.line("  4 promote   %s reaches its last transaction and has a write acknowledged", to)
-	p.line("  5 publish   primary.%s.db names the new primary, all others follow it", s.database)
-	p.line("  undo        by itself, when step 3 or 4 takes longer than %d s", d.Policy.SwitchoverSeconds)
+	p.line("  2 prepare   replicas that %s can do without follow %s already", orNobody(d.Primary), to)
+	p.line("  3 withdraw  primary.%s.db is taken back, questions for it are held", s.database)
+	p.line("  4 close     %s refuses writes and cuts its clients", orNobody(d.Primary))
+	p.line("  5 promote   %s reaches its last transaction and has a write acknowledged", to)
+	p.line("  6 publish   primary.%s.db names the new primary, all others follow it", s.database)
+	p.line("  undo        by itself, when step 4 or 5 takes longer than %d s", d.Policy.SwitchoverSeconds)
 	return p.flush(c.ErrOrStderr())
 }
 

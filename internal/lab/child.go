@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"os/exec"
 	"syscall"
 )
@@ -31,7 +32,10 @@ func (c *Child) Signal(sig syscall.Signal) error {
 	if c.p.ended() {
 		return nil
 	}
-	return syscall.Kill(c.p.pid, sig)
+	if err := syscall.Kill(c.p.pid, sig); !errors.Is(err, syscall.ESRCH) { // it may end meanwhile
+		return err
+	}
+	return nil
 }
 
 // Wait waits until the child has ended and been reaped.

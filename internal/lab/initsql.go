@@ -24,6 +24,9 @@ func initSQL(family Family) string {
 		createUser(family, "admin", "%"),
 		"GRANT ALL PRIVILEGES ON *.* TO 'admin'@'%' WITH GRANT OPTION;",
 	)
+	if family == MySQL {
+		lines = append(lines, "GRANT BACKUP_ADMIN ON *.* TO 'repl'@'%';") // others may copy this server
+	}
 	if family == MariaDB {
 		// mariadb-install-db makes root for every name of this machine; a passwordless root on TCP is not wanted, and an
 		// anonymous user would be matched before any user@%.
@@ -55,6 +58,7 @@ func agentGrants(family Family) []string {
 	return []string{
 		"GRANT REPLICATION CLIENT, PROCESS, RELOAD, REPLICATION SLAVE ON *.* TO 'baton'@'localhost';",
 		"GRANT REPLICATION_SLAVE_ADMIN, CONNECTION_ADMIN, SYSTEM_VARIABLES_ADMIN, SYSTEM_USER ON *.* TO 'baton'@'localhost';",
-		"GRANT SELECT ON performance_schema.replication_connection_status TO 'baton'@'localhost';", // ages of heartbeats
+		"GRANT SELECT ON performance_schema.* TO 'baton'@'localhost';", // ages of heartbeats; the tables of clones are not there yet
+		"GRANT CLONE_ADMIN ON *.* TO 'baton'@'localhost';",             // it may become a copy of another
 	}
 }

@@ -40,7 +40,7 @@ func (s *Server) stopReceiver() {
 		return
 	}
 	if s.group.Flavor == mysqld.MariaDB {
-		s.applier = true
+		s.startApplier()
 	}
 	s.receiver, s.broken = false, ""
 	s.conn++
@@ -56,7 +56,7 @@ func (s *Server) FenceReceiver(ctx context.Context, tag string) error {
 			return fmt.Errorf("%w: the receiver runs", ErrRefused)
 		}
 		if !s.applier { // a CHANGE would purge the relay log
-			s.applier = true
+			s.startApplier()
 		}
 		s.fenced = tag
 		return nil
@@ -75,7 +75,7 @@ func (s *Server) WaitApplied(ctx context.Context, base mysqld.GTIDSet) error {
 		case !s.set || (s.group.Flavor == mysqld.MariaDB && !s.receiver):
 			return fmt.Errorf("%w: the applier does not run, %s is missing", ErrRefused, base.Minus(executed))
 		}
-		s.applier = true
+		s.startApplier()
 		return ErrWaits
 	})
 }
@@ -95,7 +95,7 @@ func (s *Server) BecomeSource(ctx context.Context, k int) error {
 			if !s.applier && s.group.Flavor == mysqld.MariaDB {
 				return fmt.Errorf("%w: both threads are stopped", ErrRefused)
 			}
-			s.applier = true
+			s.startApplier()
 			return ErrWaits
 		}
 		s.set, s.source, s.fenced, s.applier, s.heeds = false, nil, "", false, false
@@ -253,7 +253,7 @@ func (s *Server) Follow(ctx context.Context, src mysqld.Source) error {
 			}
 			s.applier = false
 		} else if !s.applier && s.set && len(s.relay) > 0 {
-			s.applier = true
+			s.startApplier()
 			return ErrWaits
 		}
 		s.set, s.source, s.fenced, s.heeds = true, s.group.at(src.Host, src.Port), "", src.SemiSync

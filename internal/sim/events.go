@@ -177,8 +177,7 @@ var kinds = []kind{
 		a.server.HumanRestarts()
 		return true
 	}, false},
-	// Never drawn: MariaDB forgets what it received and did not apply, and nothing tells the guard. testdata/known has it.
-	{"somebody restarts replication on MariaDB", fault, 0, func(w *world, a, _ *host) bool {
+	{"somebody restarts replication on MariaDB", fault, 4, func(w *world, a, _ *host) bool {
 		if w.shape.Flavor != mysqld.MariaDB || !a.server.Answers() {
 			return false
 		}
@@ -229,6 +228,9 @@ var kinds = []kind{
 			Cause: registry.Cause{Code: registry.MemberLeaving, Detail: "somebody wants it"}})
 	}, false},
 	{"member stays", repair, 1, func(_ *world, a, _ *host) bool { return a.stays() }, true},
+	{"prepared switchover", fault, 6, func(w *world, a, _ *host) bool {
+		return w.commit("operator", &registry.Prepare{Database: database, Epoch: w.truth().Epoch, To: a.id, Cause: registry.Cause{Code: decide.Switchover}})
+	}, false},
 	{"lease", work, 30, func(w *world, a, _ *host) bool { return w.someone(a, (*host).asks) }, false},
 	{"answer", work, 60, (*world).answer, true},
 	{"machine goes on", repair, 6, func(_ *world, a, _ *host) bool { return a.goesOn() }, true},

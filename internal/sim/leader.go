@@ -20,6 +20,7 @@ type leader struct {
 	seen    health.View
 	epoch   registry.Epoch
 	phase   registry.Phase
+	handing bool
 	since   time.Time
 	pending []registry.Command
 	stale   bool // what it decides from may have changed
@@ -96,8 +97,8 @@ func (l *leader) look() (health.View, decide.Clock) {
 func (l *leader) decide() bool {
 	l.stale = false
 	d := l.world.phases[l.view]
-	if d.Epoch != l.epoch || d.Phase != l.phase {
-		l.epoch, l.phase, l.since = d.Epoch, d.Phase, l.world.now
+	if d.Epoch != l.epoch || d.Phase != l.phase || l.handing != (d.Handover != nil) {
+		l.epoch, l.phase, l.handing, l.since = d.Epoch, d.Phase, d.Handover != nil, l.world.now
 	}
 	view, clock := l.look()
 	decision := decide.Decide(d, view, decide.DefaultRules(), clock)

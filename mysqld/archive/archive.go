@@ -92,7 +92,7 @@ func Save(ctx context.Context, dir string, r Request) (Entry, error) {
 	}
 	f, err := find(r.Places.Flavor, r.Wanted, logs)
 	if err != nil {
-		return Entry{}, fmt.Errorf("archive %s: %w", r.Wanted, err)
+		return Entry{}, fmt.Errorf("archive %s: %w. Way out: they cannot be kept any more; give it a fresh copy by hand (docs/operate.md)", r.Wanted, err)
 	}
 	e, err := write(ctx, dir, r, f)
 	if err != nil {

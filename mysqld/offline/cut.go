@@ -138,9 +138,18 @@ func hold(dataDir string) (release func() error, err error) {
 
 // Free returns ErrRuns while a server has its data open.
 func Free(p mysqld.Places) error {
-	release, err := hold(p.DataDir)
+	path := filepath.Join(p.DataDir, "ibdata1")
+	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("see whether a server runs: %w", err)
 	}
-	return release()
+	defer f.Close()
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock); err != nil { // taking it could be in the way of a start
+		return fmt.Errorf("see whether a server runs: %s: %w", path, err)
+	}
+	if lock.Type != unix.F_UNLCK {
+		return fmt.Errorf("%s: %w", path, ErrRuns)
+	}
+	return nil
 }

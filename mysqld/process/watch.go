@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/baton-db/baton/internal/beat"
 )
 
 // The pauses between two looks at a process. The end of it, or of one of its threads, is reported without one. Kernels
 // before 6.9 do not tell of threads.
 const (
-	watchEvery        = 200 * time.Millisecond
+	watchEvery        = 250 * time.Millisecond
 	watchEveryBlindly = 25 * time.Millisecond
 )
 
@@ -173,7 +175,7 @@ func (w *watched) close() {
 func (w *watched) await(ctx context.Context) {
 	raw, err := w.events.SyscallConn()
 	if err == nil {
-		err = w.events.SetReadDeadline(time.Now().Add(w.every))
+		err = w.events.SetReadDeadline(time.Now().Add(beat.Until(w.every)))
 	}
 	if err != nil || ctx.Err() != nil {
 		return

@@ -114,6 +114,9 @@ func (e election) unsafeSettings() registry.Cause {
 // serving looks for a failure of the primary first, and else keeps house.
 func (e election) serving() Decision {
 	failure, doubt := e.primaryFailure()
+	if e.d.Handover != nil && (failure.Zero() || e.d.Policy.Paused || !e.cannotReplace().Zero()) {
+		return e.preparing(failure, doubt)
+	}
 	if failure.Zero() {
 		if next := e.durability(); next.Command != nil || doubt.Zero() && !next.Waiting.Zero() && e.housekeeping().Command == nil {
 			return next
@@ -171,7 +174,7 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 func (e election) ackersHear() (deaf, hears int) {
 	for _, id := range e.listeners() {
 		h, ok := e.fresh(id)
-		if !ok || h.Replication == nil {
+		if !ok || h.Replication == nil || e.moved(h) {
 			continue
 		}
 		if millis(h.Replication.SilenceMillis) >= e.rules.Deaf {
@@ -224,7 +227,7 @@ func (e election) cannotReplace() registry.Cause {
 	}
 	return registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
 		"%d of %d ackers can be fenced, need %d, and %d replicas are ready, need a winner and %d to acknowledge for it; missing:%s Way out: bring one of them back, or the primary; if they are gone for good: %s",
-		ready, len(e.d.Ackers), e.d.Need(), followers, e.fewest(), missing, e.giveUp())}
+		ready, len(e.d.Ackers), e.d.Need(), followers, e.fewest(), missing, e.unblock())}
 }
 
 // mayAct reports whether m may win or acknowledge.

@@ -15,7 +15,7 @@ import (
 func (e election) durability() Decision {
 	d := e.d
 	switch lonely, why := e.lonely(); {
-	case d.Policy.Paused:
+	case d.Policy.Paused || d.Handover != nil: // it is given up first, when it does not come about
 		return Decision{}
 	case d.Policy.Async() && (d.Durability != registry.Async || d.Change != nil):
 		return e.degrade(registry.Async, DurabilityAsync, "the policy says so: commits wait for nobody, and can be lost in a failover")
@@ -93,7 +93,7 @@ func (e election) mayLose(former registry.InstanceID) registry.Cause {
 			detail += fmt.Sprintf("; %s lacks %s", m.ID, atLeast(known.Minus(has)))
 		}
 	}
-	return registry.Cause{Code: WritesAtRisk, Detail: fmt.Sprintf("%s. Way out: bring %s back; or give up what is lost: %s", detail, former, e.giveUp())}
+	return registry.Cause{Code: WritesAtRisk, Detail: fmt.Sprintf("%s. Way out: bring %s back; or give up what is lost: %s", detail, former, e.unblock())}
 }
 
 func atLeast(lost mysqld.GTIDSet) string {
@@ -103,8 +103,8 @@ func atLeast(lost mysqld.GTIDSet) string {
 	return "at least " + lost.String()
 }
 
-// giveUp is the command by which an operator accepts a loss.
-func (e election) giveUp() string {
+// unblock is the command by which an operator accepts a loss.
+func (e election) unblock() string {
 	return fmt.Sprintf("baton db promote %s --accept-data-loss %s:%d --reason WHY", e.d.Name, e.d.Name, e.d.Epoch)
 }
 

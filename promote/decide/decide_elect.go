@@ -240,7 +240,7 @@ func (e election) ackersMissing(voters []voter, whole int) registry.Cause {
 	}
 	return registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
 		"%d of %d ackers are fenced with whole memories, need %d; missing:%s Way out: bring one of them back, or %s; if they are gone for good: %s",
-		whole, len(e.d.Ackers), e.d.Need(), missing, e.d.Former, e.giveUp())}
+		whole, len(e.d.Ackers), e.d.Need(), missing, e.d.Former, e.unblock())}
 }
 
 // verdict is how an Elect is justified.
@@ -350,5 +350,5 @@ func (e election) noCandidate(voters []voter, base mysqld.GTIDSet) registry.Caus
 			detail += fmt.Sprintf(" %s holds everything but does not answer;", w.member.ID)
 		}
 	}
-	return registry.Cause{Code: code, Detail: "nobody may win:" + detail + " Way out: bring back a member that holds everything, or choose whose transactions to keep: " + e.giveUp() + " --to SERVER"}
+	return registry.Cause{Code: code, Detail: "nobody may win:" + detail + " Way out: bring back a member that holds everything, or choose whose transactions to keep: " + e.unblock() + " --to SERVER"}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -46,23 +47,23 @@ const (
 func (l *Leader) Run(ctx context.Context) error {
 	w := &watch{Leader: l, began: time.Now(), phases: map[registry.DatabaseName]*phase{}}
 	defer w.probes.Wait()
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
+	next := time.NewTimer(tick)
+	defer next.Stop()
 	for {
 		stateChanged, boardChanged := l.Feed.Changed(), l.Board.Changed()
-		every := tick
+		every := beat.Until(tick)
 		for _, d := range l.Feed.State().Databases() {
 			if calm := w.look(ctx, d); !calm {
 				every = tickClosely
 			}
 		}
-		ticker.Reset(every)
+		next.Reset(every)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-stateChanged:
 		case <-boardChanged:
-		case <-ticker.C:
+		case <-next.C:
 		}
 	}
 }
@@ -79,6 +80,7 @@ type watch struct {
 type phase struct {
 	epoch   registry.Epoch
 	name    registry.Phase
+	handing bool // a hand-over is being prepared
 	since   time.Time
 	lack    string // code of what is waited for
 	lacking time.Time
@@ -89,8 +91,8 @@ type phase struct {
 func (w *watch) look(ctx context.Context, d *registry.Database) (calm bool) {
 	now := time.Now()
 	p := w.phases[d.Name]
-	if p == nil || p.epoch != d.Epoch || p.name != d.Phase {
-		p = &phase{epoch: d.Epoch, name: d.Phase, since: now}
+	if p == nil || p.epoch != d.Epoch || p.name != d.Phase || p.handing != (d.Handover != nil) {
+		p = &phase{epoch: d.Epoch, name: d.Phase, handing: d.Handover != nil, since: now}
 		w.phases[d.Name] = p
 	}
 	view := w.Board.View(d.Name)
@@ -102,7 +104,7 @@ func (w *watch) look(ctx context.Context, d *registry.Database) (calm bool) {
 		command = p.refusal(d, decision.Waiting, now)
 	}
 	if command == nil {
-		return d.Phase == registry.Serving && decision.Waiting.Zero() && lately(d, view, w.Rules)
+		return d.Phase == registry.Serving && d.Handover == nil && decision.Waiting.Zero() && lately(d, view, w.Rules)
 	}
 	proposeCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -119,7 +121,7 @@ func (w *watch) look(ctx context.Context, d *registry.Database) (calm bool) {
 }
 
 // lately reports whether every member was heard of so lately, and is so well, that no threshold passes before it is looked at
-// again. Members report every 400 ms, and every 100 ms when something is wrong.
+// again. Members report every 500 ms, and every 100 ms when something is wrong.
 func lately(d *registry.Database, v health.View, r Rules) bool {
 	for _, m := range d.Members {
 		h, ok := v[m.ID]
@@ -177,6 +179,8 @@ func Describe(c registry.Command) string {
 		return "accept a loss: " + c.Cause.String()
 	case *registry.AddAcker:
 		return "add acker " + string(c.Instance)
+	case *registry.Prepare:
+		return "prepare: " + c.Cause.String()
 	case *registry.ChangeAckers:
 		return "change ackers: " + c.Cause.String()
 	case *registry.AdvanceChange:

@@ -4,7 +4,7 @@ import "time"
 
 // Rules are the thresholds of Decide. They bound how fast a failure is believed, never whether it is safe to act.
 type Rules struct {
-	// Fresh is the age up to which a report speaks for the present. Agents report every 400 ms at rest.
+	// Fresh is the age up to which a report speaks for the present. Agents report every 500 ms at rest.
 	Fresh time.Duration
 	// Silence is how long an agent must be unheard before its server can be called silent.
 	Silence time.Duration
@@ -22,6 +22,8 @@ type Rules struct {
 	// how much it may lack: a preference is worth that much outage.
 	CatchUp             time.Duration
 	CatchUpTransactions uint64
+	// Prepare is how long the replicas may take to follow the wanted winner of a hand-over before it begins without them.
+	Prepare time.Duration
 	// Patience is how long an election may lack something before that is recorded as a refusal.
 	Patience time.Duration
 }
@@ -37,6 +39,7 @@ func DefaultRules() Rules {
 		Lonely:   5 * time.Second,
 		Winner:   1500 * time.Millisecond,
 		Patience: time.Second,
+		Prepare:  1500 * time.Millisecond,
 		CatchUp:  2 * time.Second, CatchUpTransactions: 2000,
 	}
 }

@@ -217,7 +217,13 @@ func outcome(got Decision) string {
 		}
 		return "waiting " + got.Waiting.Code
 	case *registry.Revoke:
-		return fmt.Sprintf("revoke %d %s", c.Epoch, c.Cause.Code)
+		line := fmt.Sprintf("revoke %d %s", c.Epoch, c.Cause.Code)
+		if c.To != "" {
+			line += " to " + string(c.To)
+		}
+		return line
+	case *registry.Prepare:
+		return fmt.Sprintf("give up at %d", c.Revision)
 	case *registry.Escalate:
 		return fmt.Sprintf("escalate %d %s", c.Epoch, c.Cause.Code)
 	case *registry.Elect:

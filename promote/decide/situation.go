@@ -27,9 +27,11 @@ const (
 
 // Steps on the way, as they stand in a database's history.
 const (
-	Elected    = "Elected"
-	Marked     = "Marked"
-	AckerAdded = "AckerAdded"
+	Elected = "Elected"
+	// PreparationOver: a hand-over that was being prepared was given up; the primary goes on serving.
+	PreparationOver = "PreparationOver"
+	Marked          = "Marked"
+	AckerAdded      = "AckerAdded"
 	// AckerRetires: a member that leaves is to stop acknowledging; AckerSilent: it has; AckerRetired: it counts no more.
 	AckerRetires = "AckerRetires"
 	AckerSilent  = "AckerSilent"

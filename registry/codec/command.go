@@ -31,6 +31,8 @@ const (
 	kindLeave            kind = 38
 	kindChangeAckers     kind = 39
 	kindAdvanceChange    kind = 40
+	kindPrepare          kind = 41
+	kindRejoin           kind = 48
 	kindDegrade          kind = 50
 	kindRearm            kind = 51
 	kindAcceptLoss       kind = 52
@@ -57,6 +59,8 @@ var kinds = map[kind]func() registry.Command{
 	kindLeave:            func() registry.Command { return &registry.Leave{} },
 	kindChangeAckers:     func() registry.Command { return &registry.ChangeAckers{} },
 	kindAdvanceChange:    func() registry.Command { return &registry.AdvanceChange{} },
+	kindPrepare:          func() registry.Command { return &registry.Prepare{} },
+	kindRejoin:           func() registry.Command { return &registry.Rejoin{} },
 	kindDegrade:          func() registry.Command { return &registry.Degrade{} },
 	kindRearm:            func() registry.Command { return &registry.Rearm{} },
 	kindAcceptLoss:       func() registry.Command { return &registry.AcceptLoss{} },

@@ -12,6 +12,7 @@ import (
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote/lease"
 	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
 )
@@ -26,7 +27,9 @@ type Server interface {
 	RequireAcks(ctx context.Context, k int) error
 	Prove(ctx context.Context, k int, instance string, revision uint64) error
 	Mark(ctx context.Context, epoch uint64, instance, base string) error
+	MarkAlone(ctx context.Context, epoch uint64, instance, base string) error
 	OpenWrites(ctx context.Context) error
+	OpenAlone(ctx context.Context) error
 	CloseWrites(ctx context.Context) error
 	CutClients(ctx context.Context) error
 	Follow(ctx context.Context, src mysqld.Source) error
@@ -62,6 +65,9 @@ type GuardConfig struct {
 	// Returning says why nothing may be done to the server just now, because it is being brought back; "": it is not. It must
 	// not block. nil: never.
 	Returning func() string
+	// Current reads the database through the log of the leader, no older than the moment of the call: a primary that nobody
+	// acknowledges reigns by that. nil: it cannot be asked, and such a primary stays closed. It is called from one goroutine.
+	Current func(ctx context.Context) (*registry.Database, error)
 	// Notify is called after every change of what the guard has done; it must not block.
 	Notify func()
 	Logger *slog.Logger
@@ -77,9 +83,11 @@ type Guard struct {
 	log      *slog.Logger
 	last     Step // that Run looked at
 	driven   bool // no clock bounds its calls: see Driven
+	now      func() (time.Duration, error)
 
-	mu   sync.Mutex
-	done done
+	mu     sync.Mutex
+	done   done
+	tenure tenure
 }
 
 // done is what the guard has achieved; the parts that must not be forgotten are in the promise file as well.
@@ -124,7 +132,8 @@ func guardWith(cfg GuardConfig, p Promises, server Server, observer Observer, fe
 	if cfg.Notify == nil {
 		cfg.Notify = func() {}
 	}
-	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, file: p, log: cfg.Logger}
+	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, file: p, log: cfg.Logger, now: lease.Now}
+	g.tenure = tenure{asked: -1, wake: make(chan struct{}, 1)}
 	g.done.record = p.Record()
 	g.done.report.Promise = p.Record().Promise
 	return g
@@ -184,6 +193,10 @@ func (g *Guard) Run(ctx context.Context) error {
 			g.log.Warn("close promise file", "err", err)
 		}
 	}()
+	ctx, stop := context.WithCancel(ctx)
+	others := g.beside(ctx)
+	defer others.Wait()
+	defer stop()
 	for ctx.Err() == nil {
 		stateChanged, serverChanged := g.feed.Changed(), g.observer.Changed()
 		pause := time.Duration(0)
@@ -201,6 +214,7 @@ func (g *Guard) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-stateChanged:
 		case <-serverChanged:
+		case <-g.tenure.wake:
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -222,7 +236,7 @@ func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
 		return beat.Until(500 * time.Millisecond)
 	}
 	began := time.Now()
-	stepCtx, cancel := context.WithCancel(ctx)
+	stepCtx, cancel := g.guarded(ctx, step)
 	var watch sync.WaitGroup
 	watch.Go(func() { g.cancelWhenOver(stepCtx, cancel, d) })
 	err := g.perform(stepCtx, d, step)
@@ -316,6 +330,7 @@ func (g *Guard) local() Local {
 		l.Proved = g.done.report.Proved
 	}
 	l.Silenced = g.silenced(o)
+	l.Lease, l.Leased = g.leaseOf(), g.tenure.epoch
 	l.CaughtUp = g.done.report.CaughtUp && g.done.follows == o.Incarnation
 	return l
 }

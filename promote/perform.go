@@ -51,6 +51,8 @@ func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error
 		return g.ask(ctx, s)
 	case Prove:
 		return g.prove(ctx, d, s)
+	case Suspend:
+		return g.suspend(ctx)
 	}
 	return fmt.Errorf("no such step %q", s.Verb)
 }
@@ -115,6 +117,7 @@ func (g *Guard) attest(ctx context.Context, d *registry.Database) error {
 	g.mu.Lock()
 	g.done.closedBy = o.Incarnation
 	g.mu.Unlock()
+	g.lives("")
 	g.note(func(r *health.Guard) { r.Closed, r.ClosedPosition = d.Epoch, o.Status.Position().String() })
 	return nil
 }
@@ -182,7 +185,7 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 		return err
 	}
 	g.phase("waiting for acknowledgement of the marker")
-	if err := g.server.Mark(ctx, uint64(d.Epoch), string(g.cfg.Instance), d.Base); err != nil {
+	if err := g.mark(ctx, d); err != nil {
 		return fmt.Errorf("write the marker: %w", err)
 	}
 	after := g.refresh(ctx)
@@ -237,6 +240,9 @@ func (g *Guard) becomeSource(ctx context.Context, d *registry.Database, o health
 
 // sourceFor reports whether the server waits for as many acknowledgements as the epoch asks for.
 func sourceFor(d *registry.Database, o health.Observation) bool {
+	if d.NextK == 0 {
+		return !o.Status.SemiSync.SourceEnabled
+	}
 	return o.Status.SemiSync.SourceEnabled && o.Status.SemiSync.K == d.NextK && o.Status.SemiSync.Weak() == ""
 }
 
@@ -407,7 +413,7 @@ func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error
 func (g *Guard) open(ctx context.Context, d *registry.Database) error {
 	ctx, cancel := g.within(ctx, 5*time.Second)
 	defer cancel()
-	if err := g.server.OpenWrites(ctx); err != nil {
+	if err := g.openAs(ctx, d); err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
 	g.refresh(ctx)

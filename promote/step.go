@@ -30,6 +30,7 @@ const (
 	Ask     Verb = "ask"     // wait for as many acknowledgements as the state says
 	Prove   Verb = "prove"   // have a commit that begins now acknowledged
 	Open    Verb = "open"    // let applications in
+	Suspend Verb = "suspend" // the lease is over: refuse writes at once, or kill
 )
 
 // Step is what a guard does next and why.
@@ -77,6 +78,8 @@ type Local struct {
 	Silenced bool
 	// Proved is the highest revision at which a commit was begun here that has been acknowledged.
 	Proved uint64
+	// Lease is the epoch for which this guard holds a lease now, and Leased the last one for which it was given one.
+	Lease, Leased registry.Epoch
 	// CaughtUp says that the server holds everything its source had when it connected.
 	CaughtUp bool
 }
@@ -215,6 +218,8 @@ func (g local) serving() Step {
 		return Step{Verb: Shut, Why: "another process than the one that was established takes writes"}
 	case g.me == g.d.Primary && !g.marked():
 		return wait("another process than the one that was established: waiting for a new epoch")
+	case g.me == g.d.Primary && !g.d.IsLossless():
+		return g.leased()
 	case g.me == g.d.Primary && g.ReadOnly:
 		return Step{Verb: Open, Why: "established"}
 	case g.me == g.d.Primary:
@@ -236,6 +241,9 @@ func (g local) serving() Step {
 // the ackers are among them; MariaDB cannot.
 func (g local) reigning() Step {
 	k := g.d.K
+	if !g.d.IsLossless() {
+		k = 0 // until it has everything acknowledged again
+	}
 	if g.d.Change != nil {
 		k = max(k, g.d.Change.K)
 	}

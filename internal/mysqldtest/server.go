@@ -177,6 +177,13 @@ func (s *Server) Empty() bool {
 	return was
 }
 
+// Process names the process that runs, or ran last.
+func (s *Server) Process() string {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	return s.name
+}
+
 // Answers reports whether the process runs and is not frozen.
 func (s *Server) Answers() bool {
 	s.group.mu.Lock()

@@ -102,7 +102,10 @@ func (s *Server) BecomeSource(ctx context.Context, k int) error {
 		if !s.waits {
 			s.listen()
 		}
-		s.waits, s.k = true, k
+		s.waits, s.k = k > 0, k
+		if k == 0 {
+			s.commitTo(len(s.log)) // whoever waited was cut
+		}
 		return nil
 	})
 }
@@ -114,7 +117,7 @@ func (s *Server) RequireAcks(ctx context.Context, k int) error {
 		case s.group.Flavor == mysqld.MariaDB && k > 1:
 			return fmt.Errorf("%w: MariaDB waits for one acknowledgement only", ErrRefused)
 		case k == 0:
-			s.waits = false
+			s.waits, s.k = false, 0
 			s.commitTo(len(s.log))
 			return nil
 		}
@@ -162,6 +165,33 @@ func (s *Server) Mark(ctx context.Context, _ uint64, _, _ string) error {
 			return ErrWaits
 		}
 		s.markAt = 0
+		return nil
+	})
+}
+
+// MarkAlone writes a marker that nobody has to acknowledge.
+func (s *Server) MarkAlone(ctx context.Context, _ uint64, _, _ string) error {
+	return s.on(ctx, func() error {
+		switch {
+		case !s.readOnly:
+			return fmt.Errorf("%w: the server takes writes", ErrRefused)
+		case s.waits:
+			return fmt.Errorf("%w: it waits for acknowledgements", ErrRefused)
+		case s.full:
+			return ErrWaits
+		}
+		s.write(Marker)
+		return nil
+	})
+}
+
+// OpenAlone lets applications in on a server that follows nobody.
+func (s *Server) OpenAlone(ctx context.Context) error {
+	return s.on(ctx, func() error {
+		if s.set {
+			return fmt.Errorf("%w: it follows somebody", ErrRefused)
+		}
+		s.readOnly = false
 		return nil
 	})
 }

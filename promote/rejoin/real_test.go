@@ -199,3 +199,27 @@ func TestACopyThatIsRefusedLeavesTheServerAsItWas(t *testing.T) {
 	c.await("whole again", whole)
 	c.check(former)
 }
+
+// A primary that crashed while nobody could take over is started again, reigns again, and has lost nothing.
+func TestAPrimaryThatNobodyCanReplaceComesBack(t *testing.T) {
+	families(t, func(t *testing.T, family lab.Family) {
+		c := start(t, family, 0, asItIs)
+		d := c.await("formed", whole)
+		c.exec(d.Primary, "CREATE TABLE app.t (id INT PRIMARY KEY, v VARCHAR(50))", "INSERT INTO app.t VALUES (1, 'for all')")
+		for _, id := range append(d.Ackers, d.Primary) {
+			if err := c.hosts[id].lab.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.await("the primary answers", func(*registry.Database) bool { return c.hosts[d.Primary].lab.Pid() != 0 })
+		for _, id := range d.Ackers {
+			if err := c.hosts[id].lab.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.await("whole again", whole)
+		if got := c.rows(c.database().Primary); got != "for all" {
+			t.Errorf("rows %q", got)
+		}
+	})
+}

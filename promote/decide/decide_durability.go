@@ -214,18 +214,14 @@ func (e election) leastLoss(voters []voter) (candidate, mysqld.GTIDSet, bool) {
 }
 
 // alone is k, how many acknowledgements the winner's commits are to wait for, or 0: in an async database, and where too few
-// can acknowledge after a reign that waited for nobody either, or when an operator accepts a loss.
+// can acknowledge when an operator accepts a loss, or after a degraded reign. That one had begun to wait for nobody by the
+// policy of then or by an operator's word, and a restart does not take it back; as many as are there make it lossless again.
 func (e election) alone(k int, enough bool) int {
 	switch {
 	case e.d.Durability == registry.Async && e.d.Policy.Async():
 		return 0
-	case !enough && (e.d.Accepted != nil || e.d.Durability == registry.Degraded && (e.d.Policy.Degrades() || e.bornAlone())):
+	case !enough && (e.d.Accepted != nil || e.d.Durability == registry.Degraded):
 		return 0
 	}
 	return k
-}
-
-// bornAlone reports whether the last reign began with a loss that an operator accepted: what he accepted then still holds.
-func (e election) bornAlone() bool {
-	return e.d.Loss != nil && e.d.Alone != nil && e.d.Loss.Epoch == e.d.Alone.Epoch
 }

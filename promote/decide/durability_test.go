@@ -127,6 +127,14 @@ func TestADegradedPrimaryIsNotReplacedAndTheRefusalSaysWhatIsMissing(t *testing.
 		t.Errorf("restarted: %s, want %s", got, want)
 	}
 	back.accepted(t)
+	// Also where it began so by the word of an operator, in a database that is to block otherwise.
+	back.d.Policy.WhenAlone = registry.Block
+	if got, want := back.outcome(), "elect 2 db1 by closed base u1:1-14 ackers  k 0 (Elected)"; got != want {
+		t.Errorf("restarted, to block: %s, want %s", got, want)
+	}
+	if got := back.inPhase(0).outcome(); got != "nothing" {
+		t.Errorf("restarted just now, and an acker may come: %s", got)
+	}
 }
 
 const containing = "Way out: "

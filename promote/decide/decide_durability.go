@@ -51,7 +51,8 @@ func (e election) lonely() (bool, string) {
 
 // rearm begins the return to lossless once as many ackers as commits are to wait for have caught up. That is a hint: what
 // proves it is the commit that the primary has acknowledged after that. Who had caught up, and does not hear the primary any
-// more, does not count: it would be lonely again at once, and again.
+// more, does not count: it would be lonely again at once, and again. What the policy asks for and was never reached is asked for
+// when it is lossless (fewest).
 func (e election) rearm() Decision {
 	k, there := e.d.Policy.K, 0
 	for _, id := range e.d.Ackers {
@@ -59,6 +60,9 @@ func (e election) rearm() Decision {
 		if e.ready(id) && h.Guard.Follows == e.d.Epoch && h.Guard.CaughtUp && h.Replication != nil && h.Replication.SemiSync && e.hears(h) {
 			there++
 		}
+	}
+	if there < k {
+		k = e.fewest()
 	}
 	if there < k {
 		return waiting(RunsAlone, "commits on %s wait for nobody since epoch %d, and can be lost: %d of %v have caught up, need %d. Way out: bring them back",

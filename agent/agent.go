@@ -216,7 +216,7 @@ func (a *Agent) databaseParts() ([]part, error) {
 	if a.door != nil {
 		send = a.alsoHere(reporter.Send)
 	}
-	if a.keeper, err = newKeeper(a.cfg, a.feed(), send, a.log); err != nil {
+	if a.keeper, err = newKeeper(a.cfg, a.feed(), a.current, send, a.log); err != nil {
 		return nil, err
 	}
 	return append([]part{{"report streams", reporter.Run}}, a.keeper.parts()...), nil

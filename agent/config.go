@@ -286,8 +286,12 @@ func policySetting(p registry.Policy) string {
 		return "k"
 	case p.MaxLagSeconds < 1:
 		return "max_lag"
+	case p.SwitchoverSeconds < 1:
+		return "switchover_timeout"
+	case p.Durability != "" && p.Durability != registry.Lossless && p.Durability != registry.Async:
+		return "durability"
 	}
-	return "switchover_timeout"
+	return "when_alone"
 }
 
 // advertisable refuses what no other machine could reach. Loopback addresses are allowed, because a whole cluster may

@@ -49,7 +49,7 @@ type keeper struct {
 }
 
 // newKeeper opens the promise file; it does not need the server to run.
-func newKeeper(cfg Config, feed promote.Feed, send func(health.Report), log *slog.Logger) (*keeper, error) {
+func newKeeper(cfg Config, feed promote.Feed, current func(context.Context) (*registry.Database, error), send func(health.Report), log *slog.Logger) (*keeper, error) {
 	d := cfg.Database
 	k := &keeper{cfg: d, node: cfg, nudge: make(chan struct{}, 1), boot: rand.Text(), send: send, log: log}
 	server, err := mysqld.Open(mysqld.Config{Socket: d.Socket, User: d.User, Password: d.Password, Logger: log.With("room", "mysqld")})
@@ -66,6 +66,7 @@ func newKeeper(cfg Config, feed promote.Feed, send func(health.Report), log *slo
 	}
 	k.guard, err = promote.NewGuard(promote.GuardConfig{
 		Database: d.Name, Instance: d.Instance, Dir: filepath.Join(cfg.DataDir, "guard"), Notify: k.poke,
+		Current:     current,
 		Replication: account, Returning: func() string { return k.returner.Busy() }, Logger: log.With("room", "promote"),
 	}, server, k.checker, feed)
 	if err != nil {

@@ -183,6 +183,58 @@ type AckersResult struct {
 	Detail   string                `json:"detail,omitempty"` // what it waits for
 }
 
+// DurabilityRequest asks for another durability, or another way to be alone; empty: as it is.
+type DurabilityRequest struct {
+	Durability registry.Durability `json:"durability,omitempty"` // lossless or async
+	WhenAlone  registry.WhenAlone  `json:"when_alone,omitempty"` // block or degrade
+}
+
+// DurabilityResult is how far the change has come: OutcomeRunning or OutcomeDone.
+type DurabilityResult struct {
+	Meta       Meta                  `json:"-"`
+	Database   registry.DatabaseName `json:"database"`
+	Index      registry.Index        `json:"index"`
+	Outcome    Outcome               `json:"outcome"`
+	Wanted     registry.Durability   `json:"wanted"`
+	WhenAlone  registry.WhenAlone    `json:"when_alone"`
+	Durability registry.Durability   `json:"durability"`       // now
+	Detail     string                `json:"detail,omitempty"` // what it waits for
+}
+
+// PromoteRequest is an operator's word that acknowledged writes may be lost.
+type PromoteRequest struct {
+	Epoch  registry.Epoch      `json:"epoch"` // the present one, as the operator believes
+	To     registry.InstanceID `json:"to,omitempty"`
+	Reason string              `json:"reason,omitempty"` // for the history: one line; only a plan needs none
+	By     string              `json:"by,omitempty"`     // the account at the operator's machine; the certificate is recorded as well
+	Plan   bool                `json:"plan,omitempty"`   // say what would be lost, and do nothing
+}
+
+// PromoteResult says what is lost as far as is known, and what became of it. Of a plan the Outcome is OutcomePlan.
+type PromoteResult struct {
+	Meta     Meta                  `json:"-"`
+	Database registry.DatabaseName `json:"database"`
+	From     registry.InstanceID   `json:"from,omitempty"`
+	Epoch    registry.Epoch        `json:"epoch"` // in which the loss was accepted
+	Index    registry.Index        `json:"index,omitempty"`
+	Outcome  Outcome               `json:"outcome"`
+	Primary  registry.InstanceID   `json:"primary,omitempty"`
+	Phase    registry.Phase        `json:"phase"`
+	Losses   []PromoteLoss         `json:"losses,omitempty"`  // of each replica that is heard
+	Unheard  []registry.InstanceID `json:"unheard,omitempty"` // who cannot be asked: it may have more, or go on
+	Lost     string                `json:"lost,omitempty"`    // GTID set that the winner is known to lack
+	Detail   string                `json:"detail,omitempty"`
+}
+
+// PromoteLoss is what is known to be lost when Instance wins.
+type PromoteLoss struct {
+	Instance registry.InstanceID `json:"instance"`
+	Lacks    string              `json:"lacks"` // GTID set; empty: nothing that was heard of
+}
+
+// OutcomePlan: nothing was done.
+const OutcomePlan Outcome = "plan"
+
 // Outcome says how a switchover ended.
 type Outcome string
 

@@ -138,6 +138,37 @@ func (c *Client) Ackers(ctx context.Context, db registry.DatabaseName, req Acker
 	return v, err
 }
 
+// Durability changes what an acknowledged write of db is worth, and waits up to wait, at most a minute, until it is so.
+func (c *Client) Durability(ctx context.Context, db registry.DatabaseName, req DurabilityRequest, wait time.Duration) (v DurabilityResult, err error) {
+	v.Meta, err = c.operate(ctx, databasePath(db)+"/durability", req, operation{&v, wait})
+	return v, err
+}
+
+// Promote has a replica of db promoted although acknowledged writes may be lost, or says what would be lost, and waits up to
+// wait, at most a minute, until somebody reigns.
+func (c *Client) Promote(ctx context.Context, db registry.DatabaseName, req PromoteRequest, wait time.Duration) (v PromoteResult, err error) {
+	v.Meta, err = c.operate(ctx, databasePath(db)+"/promote", req, operation{&v, wait})
+	return v, err
+}
+
+// operation is where an answer goes, and how long its server may wait for the end.
+type operation struct {
+	into any
+	wait time.Duration
+}
+
+func (c *Client) operate(ctx context.Context, path string, req any, o operation) (Meta, error) {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return Meta{}, fmt.Errorf("%s: %w", path, err)
+	}
+	q := request{method: http.MethodPost, path: path, body: body, mediaType: "application/json", time: answerTime + o.wait}
+	if o.wait > 0 {
+		q.query = "wait=" + o.wait.String()
+	}
+	return c.do(ctx, q, o.into)
+}
+
 // Propose hands cmd to the log through whichever server answers and returns its index. An error that wraps ErrInDoubt
 // leaves open whether it was committed.
 func (c *Client) Propose(ctx context.Context, cmd registry.Command) (registry.Index, error) {

@@ -51,6 +51,7 @@ const (
 	CodeNotLost      Code = "BT-3121" // 409 what is said to be lost is heard
 	CodeNotAway      Code = "BT-3131" // 409 the server need not be brought back, or may hold what nobody else does
 	CodeTooLate      Code = "BT-3132" // 409 it cannot be brought back in this way
+	CodeServes       Code = "BT-3122" // 409 the primary serves: nothing need be lost
 
 	CodeInternal    Code = "BT-5000" // 500
 	CodeMalformed   Code = "BT-5001" // 400 body, query or name
@@ -89,7 +90,7 @@ func (c Code) meaning() (status int, title string) {
 	case CodeIsPrimary, CodeElecting, CodeSilent, CodeNotCaughtUp, CodeLagging, CodeMayNotLead, CodeNoCandidate,
 		CodePaused, CodeNeverElected:
 		return http.StatusConflict, "Switchover refused"
-	case CodeTooFew, CodeNotLost, CodeServers, CodeNotAway, CodeTooLate:
+	case CodeTooFew, CodeNotLost, CodeServers, CodeServes, CodeNotAway, CodeTooLate:
 		return http.StatusConflict, "Change refused"
 	}
 	return c.requestMeaning()

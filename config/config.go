@@ -79,6 +79,8 @@ type mysql struct {
 	K               *int     `hcl:"k" eg:"1"`
 	MaxLag          *string  `hcl:"max_lag" eg:"\"30s\""`
 	Switchover      *string  `hcl:"switchover_timeout" eg:"\"3s\""`
+	Durability      *string  `hcl:"durability" eg:"\"lossless\" or \"async\""`
+	WhenAlone       *string  `hcl:"when_alone" eg:"\"block\" or \"degrade\""`
 }
 
 // Load reads the file or directory at path. The error is an *Error.

@@ -109,6 +109,12 @@ func (l *loader) database(in mysql) *agent.Database {
 	if in.Switchover != nil {
 		p.SwitchoverSeconds = l.seconds("mysql.switchover_timeout", in.Switchover, bounds{time.Second, time.Minute})
 	}
+	if d := registry.Durability(value(in.Durability)); d != registry.Lossless { // what is the default is left out, so that servers read it that know no other
+		p.Durability = d
+	}
+	if a := registry.WhenAlone(value(in.WhenAlone)); a != registry.Block {
+		p.WhenAlone = a
+	}
 	d := &agent.Database{
 		Name: registry.DatabaseName(in.Database), Instance: registry.InstanceID(value(in.Instance)),
 		Address: in.Address, Socket: in.Socket, User: in.User, ReplUser: in.ReplicationUser,

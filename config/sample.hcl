@@ -71,4 +71,6 @@ mysql {
   # k                  = 1     # acknowledgements that each commit waits for; on MariaDB always 1
   # max_lag            = "30s" # a replica that is further behind leaves replicas.orders.db
   # switchover_timeout = "3s"  # a hand-over that takes longer is undone
+  # durability         = "lossless" # or "async": acknowledged writes can be lost
+  # when_alone         = "block"    # or "degrade": go on without ackers, and what is acknowledged then can be lost
 }

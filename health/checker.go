@@ -193,7 +193,9 @@ func heardOf(st mysqld.Status) string {
 }
 
 func notableStatus(a, b mysqld.Status) bool {
-	if a.ReadOnly != b.ReadOnly || (a.Replication == nil) != (b.Replication == nil) || a.SemiSync.ReplicaEnabled != b.SemiSync.ReplicaEnabled {
+	if a.ReadOnly != b.ReadOnly || (a.Replication == nil) != (b.Replication == nil) || a.SemiSync.ReplicaEnabled != b.SemiSync.ReplicaEnabled ||
+		a.SemiSync.SourceEnabled != b.SemiSync.SourceEnabled || a.SemiSync.K != b.SemiSync.K || a.SemiSync.Weak() != b.SemiSync.Weak() ||
+		a.SemiSync.ConnectedAckers != b.SemiSync.ConnectedAckers {
 		return true
 	}
 	return a.Replication != nil && (a.Replication.Receiver != b.Replication.Receiver || a.Replication.SourceHost != b.Replication.SourceHost)

@@ -97,6 +97,8 @@ type Guard struct {
 	// Diverged is the GTID set that this server has and its primary lacks, and DivergedIn the epoch whose primary that was.
 	Diverged   string         `json:"diverged,omitempty"`
 	DivergedIn registry.Epoch `json:"diverged_in,omitempty"`
+	// Strangers says who acknowledges to this primary without being an acker: what only they have is not safe.
+	Strangers string `json:"strangers,omitempty"`
 	// Doing is the action under way and Problem why the last one failed.
 	Doing   string `json:"doing,omitempty"`
 	Problem string `json:"problem,omitempty"`

@@ -21,6 +21,13 @@ func (v View) Troubles(d *registry.Database) []string {
 				unsafe = append(unsafe, f.Setting+" = "+f.Have)
 			}
 		}
+		if who := v[m.ID].Guard.Strangers; who != "" && m.ID == d.Primary {
+			more := "commits wait for one acknowledgement more for each"
+			if m.Flavor == registry.MariaDB {
+				more = "acknowledged writes could be lost, for MariaDB cannot wait for more than one"
+			}
+			all = append(all, fmt.Sprintf("%s; %s. Way out: on that server turn semi-sync off (rpl_semi_sync_replica_enabled) and restart its receiver, or register it with an agent", who, more))
+		}
 		if len(unsafe) > 0 {
 			all = append(all, fmt.Sprintf("acknowledged writes could be lost: %s has %s. Way out: see FINDINGS in baton db show %s",
 				m.ID, strings.Join(unsafe, ", "), d.Name))

@@ -29,6 +29,9 @@ func (s *Server) Clone(ctx context.Context, donor Source) error {
 		address := net.JoinHostPort(donor.Host, strconv.Itoa(int(donor.Port)))
 		err = c.do(ctx, "SET GLOBAL read_only = ON", "SET GLOBAL super_read_only = OFF", "SET GLOBAL clone_valid_donor_list = "+quote(address),
 			fmt.Sprintf("CLONE INSTANCE FROM %s@%s:%d IDENTIFIED BY %s", quote(donor.User), quote(donor.Host), donor.Port, quote(string(donor.Password))))
+		if Refused(err) { // it goes on as it was
+			err = errors.Join(err, c.do(ctx, "SET GLOBAL super_read_only = ON"))
+		}
 		if err != nil {
 			return hiding{err, donor.Password}
 		}

@@ -29,7 +29,8 @@ const (
 	textStartBoth    = "START REPLICA"
 	textForgetSource = "RESET REPLICA ALL"
 	textSessions     = "SHOW PROCESSLIST"
-	textWaiting      = "SELECT QUERY_ID AS id FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for semi-sync ACK%'" // MariaDB
+	textWaiting      = "SELECT QUERY_ID AS id FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for semi-sync ACK%'"            // MariaDB
+	textThreads      = "SELECT ID AS id, COMMAND AS command FROM information_schema.PROCESSLIST WHERE COMMAND IN ('Slave_IO', 'Slave_SQL')" // MariaDB
 	textSelf         = "SELECT CONNECTION_ID() AS id"
 
 	textAskMark = "SELECT epoch, instance FROM baton.epoch WHERE id = 1"

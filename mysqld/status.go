@@ -40,6 +40,10 @@ type Replication struct {
 	SourceUser string
 	Receiver   ReceiverState
 	Applier    bool // it runs
+	// ReceiverThread and ApplierThread are the connection ids of the two on MariaDB, 0 while one does not run; a receiver that is
+	// connecting for the first time shows none yet (10.11.19). Each start of one has a new number: while either stays the same
+	// the relay log cannot have been deleted.
+	ReceiverThread, ApplierThread uint64
 	// The errors by which the two stopped or cannot go on; empty and 0 without one.
 	ReceiverError, ApplierError             string
 	ReceiverErrorNumber, ApplierErrorNumber int
@@ -82,10 +86,12 @@ type SemiSync struct {
 	WaitPoint     string
 	Timeout       time.Duration // the longest possible one where the server's is longer
 	WaitNoReplica bool          // commits wait also while no replica is connected
+	// Followers are the replicas connected to a source that waits, also those that do not acknowledge.
+	Followers []Follower
 }
 
-// Status asks the server in three short questions on a connection of its own, within Config.ProbeTimeout. It answers while
-// commits wait and, on MySQL, while a disk is full; a server that hangs makes it fail by the timeout, and no other question is
+// Status asks the server in three or four short questions on a connection of its own, within Config.ProbeTimeout. It answers
+// while commits wait and, on MySQL, while a disk is full; a server that hangs makes it fail by the timeout, and no other question is
 // put before the one that hangs has ended there.
 func (s *Server) Status(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.ProbeTimeout)
@@ -113,11 +119,37 @@ func (c *session) status(ctx context.Context) (Status, error) {
 	if st.Replication, st.Received, err = c.follows(ctx); err != nil {
 		return Status{}, err
 	}
+	if st.SemiSync.SourceEnabled {
+		if st.SemiSync.Followers, err = c.followers(ctx); err != nil {
+			return Status{}, err
+		}
+	}
 	if st.Replication != nil {
 		st.Replication.Heard += " " + st.beats
 		st.Replication.SemiSyncActive = st.heedful
+		if err := c.threads(ctx, st.Replication); err != nil {
+			return Status{}, err
+		}
 	}
 	return st.Status, nil
+}
+
+// threads reads which threads replicate, after what they received: one that is the same now has not lost it.
+func (c *session) threads(ctx context.Context, out *Replication) error {
+	if c.flavor != MariaDB {
+		return nil
+	}
+	all, err := c.rows(ctx, textThreads)
+	for _, r := range all {
+		id, _ := strconv.ParseUint(r["id"], 10, 64)
+		switch r["command"] {
+		case "Slave_IO":
+			out.ReceiverThread = id
+		case "Slave_SQL":
+			out.ApplierThread = id
+		}
+	}
+	return err
 }
 
 // self is what a server says of itself, without whom it follows, and what only verbs ask for.

@@ -25,6 +25,21 @@ func (s *Server) OpenWrites(ctx context.Context) error {
 	})
 }
 
+// OpenAlone lets applications log in and write on a server whose commits wait for nobody: for a database whose durability
+// is not lossless, and whose guard holds a lease. It refuses on a server that follows another.
+func (s *Server) OpenAlone(ctx context.Context) error {
+	return s.on(ctx, s.control, "open writes alone", func(ctx context.Context, c *session) error {
+		rep, _, err := c.look(ctx)
+		if err != nil {
+			return err
+		}
+		if rep != nil {
+			return fmt.Errorf("%w: it follows %s", ErrNotSource, rep.SourceHost)
+		}
+		return c.do(ctx, c.open)
+	})
+}
+
 // ErrNotSource: commits on this server wait for no acknowledgement.
 var ErrNotSource = errors.New("commits here wait for nobody")
 

@@ -13,6 +13,9 @@ import (
 func (g *Guard) ask(ctx context.Context, s Step) error {
 	ctx, cancel := g.within(ctx, 2*time.Second)
 	defer cancel()
+	if s.K == 0 {
+		g.lives(g.observer.Latest().Incarnation)
+	}
 	if err := g.server.RequireAcks(ctx, s.K); err != nil {
 		return fmt.Errorf("wait for %d acknowledgements: %w", s.K, err)
 	}

@@ -18,8 +18,9 @@
 // after Establish is committed: what it serves cannot disappear again.
 // What a former primary answers after Establish, the winner has: the acknowledgement was on its way when its acker was fenced.
 //
-// Three things may be forgotten, and each is told apart from having nothing to remember. A restarted acker is amnesiac until
-// it has what its source had when it connected: it can be fenced, win and acknowledge, but proves nothing. A restarted former
+// Three things may be forgotten, and each is told apart from having nothing to remember. A restarted acker, on MariaDB also one
+// of which both threads were stopped at a time, is amnesiac until it has what its source had when it connected: it can be
+// fenced, win and acknowledge, but proves nothing. A restarted former
 // primary has all that it acknowledged, if Record.Holds and the base of its reign prove that its disk is the one on which it
 // reigned; after a power cut it alone proves the base. A promise file has a name that is registered with the member, and a
 // guard acts on no state that does not name its own: any promise made in a lost one is older than that state (G3).

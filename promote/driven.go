@@ -3,6 +3,7 @@ package promote
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/promote/promise"
@@ -32,6 +33,7 @@ func NewDriven(cfg GuardConfig, p Promises, server Server, observer Observer) *D
 func (v *Driven) Copy(p Promises, server Server, observer Observer) *Driven {
 	c := NewDriven(v.guard.cfg, p, server, observer)
 	c.guard.done = v.guard.done
+	c.guard.tenure.asked, c.guard.tenure.epoch, c.guard.tenure.by = v.guard.tenure.asked, v.guard.tenure.epoch, v.guard.tenure.by
 	return c
 }
 
@@ -60,3 +62,19 @@ func (v *Driven) Report() health.Guard { return v.guard.Report() }
 
 // PromiseFile is the name of the record, for registry.Member.PromiseFile.
 func (v *Driven) PromiseFile() string { return v.guard.PromiseFile() }
+
+// Clock gives the guard a clock, in the terms of package lease.
+func (v *Driven) Clock(now func() time.Duration) {
+	v.guard.now = func() (time.Duration, error) { return now(), nil }
+}
+
+// NeedsLease reports whether the guard is to ask for a lease in d.
+func (v *Driven) NeedsLease(d *registry.Database) bool { return needsLease(d, v.guard.cfg.Instance) }
+
+// Granted gives the guard what the registry said, which it asked for at asked.
+func (v *Driven) Granted(asked time.Duration, d *registry.Database) { v.guard.granted(asked, d) }
+
+// Tenure is the server process that goes on by a lease, "" where none does, the epoch of that lease, and when it was asked for.
+func (v *Driven) Tenure() (process string, epoch registry.Epoch, asked time.Duration) {
+	return v.guard.tenure.by, v.guard.tenure.epoch, v.guard.tenure.asked
+}

@@ -12,7 +12,9 @@ import (
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/promote/lease"
 	"github.com/baton-db/baton/promote/promise"
+	"github.com/baton-db/baton/promote/recall"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -26,7 +28,9 @@ type Server interface {
 	RequireAcks(ctx context.Context, k int) error
 	Prove(ctx context.Context, k int, instance string, revision uint64) error
 	Mark(ctx context.Context, epoch uint64, instance, base string) error
+	MarkAlone(ctx context.Context, epoch uint64, instance, base string) error
 	OpenWrites(ctx context.Context) error
+	OpenAlone(ctx context.Context) error
 	CloseWrites(ctx context.Context) error
 	CutClients(ctx context.Context) error
 	Follow(ctx context.Context, src mysqld.Source) error
@@ -62,6 +66,9 @@ type GuardConfig struct {
 	// Returning says why nothing may be done to the server just now, because it is being brought back; "": it is not. It must
 	// not block. nil: never.
 	Returning func() string
+	// Current reads the database through the log of the leader, no older than the moment of the call: a primary that nobody
+	// acknowledges reigns by that. nil: it cannot be asked, and such a primary stays closed. It is called from one goroutine.
+	Current func(ctx context.Context) (*registry.Database, error)
 	// Notify is called after every change of what the guard has done; it must not block.
 	Notify func()
 	Logger *slog.Logger
@@ -77,9 +84,11 @@ type Guard struct {
 	log      *slog.Logger
 	last     Step // that Run looked at
 	driven   bool // no clock bounds its calls: see Driven
+	now      func() (time.Duration, error)
 
-	mu   sync.Mutex
-	done done
+	mu     sync.Mutex
+	done   done
+	tenure tenure
 }
 
 // done is what the guard has achieved; the parts that must not be forgotten are in the promise file as well.
@@ -93,6 +102,7 @@ type done struct {
 	silencedBy string
 	follows    string // server process for which report.Follows and report.CaughtUp hold
 	target     mysqld.GTIDSet
+	since      string         // memory when target was read, and followed from there
 	seen       mysqld.GTIDSet // the newest position of a process while it reigned
 	settled    bool           // see Settled
 }
@@ -115,7 +125,8 @@ func guardWith(cfg GuardConfig, p Promises, server Server, observer Observer, fe
 	if cfg.Notify == nil {
 		cfg.Notify = func() {}
 	}
-	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, file: p, log: cfg.Logger}
+	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, file: p, log: cfg.Logger, now: lease.Now}
+	g.tenure = tenure{asked: -1, wake: make(chan struct{}, 1)}
 	g.done.record = p.Record()
 	g.done.report.Promise = p.Record().Promise
 	return g
@@ -146,7 +157,7 @@ func (g *Guard) Report() health.Guard {
 	if g.done.closedBy != o.Incarnation {
 		r.Closed, r.ClosedPosition = 0, ""
 	}
-	if g.done.follows != o.Incarnation {
+	if g.done.follows != o.Incarnation || !recall.Lasts(g.done.since, o) {
 		r.CaughtUp = false
 	}
 	if g.done.provedBy != o.Incarnation {
@@ -164,7 +175,7 @@ func (g *Guard) Report() health.Guard {
 		r.Marked, r.Open = 0, 0
 	}
 	r.Follows = g.done.record.Follows
-	r.Amnesiac = g.done.record.Whole != o.Incarnation
+	r.Amnesiac = !recall.Lasts(g.done.record.Whole, o)
 	return r
 }
 
@@ -175,6 +186,10 @@ func (g *Guard) Run(ctx context.Context) error {
 			g.log.Warn("close promise file", "err", err)
 		}
 	}()
+	ctx, stop := context.WithCancel(ctx)
+	others := g.beside(ctx)
+	defer others.Wait()
+	defer stop()
 	for ctx.Err() == nil {
 		stateChanged, serverChanged := g.feed.Changed(), g.observer.Changed()
 		pause := time.Duration(0)
@@ -192,6 +207,7 @@ func (g *Guard) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-stateChanged:
 		case <-serverChanged:
+		case <-g.tenure.wake:
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -201,7 +217,9 @@ func (g *Guard) Run(ctx context.Context) error {
 
 // once does one step and returns how long to rest before the next look, unless something changes; 0: look at once.
 func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
-	step := Next(d, g.cfg.Instance, g.local())
+	l := g.local()
+	step := Next(d, g.cfg.Instance, l)
+	g.tellStrangers(d, l)
 	g.settle(step.Verb == Wait && d.Phase == registry.Serving)
 	if step != g.last { // what is tried again goes on telling how far it got
 		g.last = step
@@ -211,7 +229,7 @@ func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
 		return beat.Until(500 * time.Millisecond)
 	}
 	began := time.Now()
-	stepCtx, cancel := context.WithCancel(ctx)
+	stepCtx, cancel := g.guarded(ctx, step)
 	var watch sync.WaitGroup
 	watch.Go(func() { g.cancelWhenOver(stepCtx, cancel, d) })
 	err := g.perform(stepCtx, d, step)
@@ -277,6 +295,7 @@ func (g *Guard) local() Local {
 	o, returning := g.observer.Latest(), g.cfg.Returning()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.watchMemory(o)
 	l := Local{Returning: returning, Record: g.done.record, Process: o.Process, Incarnation: o.Incarnation,
 		Answers: o.Good && o.Unreachable < 500*time.Millisecond, ReadOnly: o.Status.ReadOnly, SemiSync: SemiSync(o.Status.SemiSync.ReplicaEnabled)}
 	if r := o.Status.Replication; r != nil {
@@ -295,11 +314,13 @@ func (g *Guard) local() Local {
 	l.AsksFor = 0
 	if o.Status.SemiSync.SourceEnabled {
 		l.AsksFor = o.Status.SemiSync.K
+		l.Weak, l.Acking, l.Followers = o.Status.SemiSync.Weak(), o.Status.SemiSync.ConnectedAckers, o.Status.SemiSync.Followers
 	}
 	if g.done.provedBy == o.Incarnation {
 		l.Proved = g.done.report.Proved
 	}
 	l.Silenced = g.silenced(o)
+	l.Lease, l.Leased = g.leaseOf(), g.tenure.epoch
 	l.CaughtUp = g.done.report.CaughtUp && g.done.follows == o.Incarnation
 	return l
 }

@@ -226,6 +226,14 @@ func (st *station) Mark(ctx context.Context, e uint64, instance, base string) er
 	st.called("mark")
 	return st.Server.Mark(ctx, e, instance, base)
 }
+func (st *station) MarkAlone(ctx context.Context, e uint64, instance, base string) error {
+	st.called("mark alone")
+	return st.Server.MarkAlone(ctx, e, instance, base)
+}
+func (st *station) OpenAlone(ctx context.Context) error {
+	st.called("open alone")
+	return st.Server.OpenAlone(ctx)
+}
 func (st *station) OpenWrites(ctx context.Context) error {
 	st.called("open")
 	return st.Server.OpenWrites(ctx)

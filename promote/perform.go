@@ -11,6 +11,7 @@ import (
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote/promise"
+	"github.com/baton-db/baton/promote/recall"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -51,6 +52,8 @@ func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error
 		return g.ask(ctx, s)
 	case Prove:
 		return g.prove(ctx, d, s)
+	case Suspend:
+		return g.suspend(ctx)
 	}
 	return fmt.Errorf("no such step %q", s.Verb)
 }
@@ -108,13 +111,14 @@ func (g *Guard) attest(ctx context.Context, d *registry.Database) error {
 		return fmt.Errorf("still takes writes")
 	}
 	if g.reignedHere(d, o) {
-		if err := g.keep(func(r *promise.Record) { r.Whole = o.Incarnation }); err != nil {
+		if err := g.keep(func(r *promise.Record) { r.Whole = recall.Memory(o) }); err != nil {
 			return err
 		}
 	}
 	g.mu.Lock()
 	g.done.closedBy = o.Incarnation
 	g.mu.Unlock()
+	g.lives("")
 	g.note(func(r *health.Guard) { r.Closed, r.ClosedPosition = d.Epoch, o.Status.Position().String() })
 	return nil
 }
@@ -182,7 +186,7 @@ func (g *Guard) lead(ctx context.Context, d *registry.Database) error {
 		return err
 	}
 	g.phase("waiting for acknowledgement of the marker")
-	if err := g.server.Mark(ctx, uint64(d.Epoch), string(g.cfg.Instance), d.Base); err != nil {
+	if err := g.mark(ctx, d); err != nil {
 		return fmt.Errorf("write the marker: %w", err)
 	}
 	after := g.refresh(ctx)
@@ -237,7 +241,10 @@ func (g *Guard) becomeSource(ctx context.Context, d *registry.Database, o health
 
 // sourceFor reports whether the server waits for as many acknowledgements as the epoch asks for.
 func sourceFor(d *registry.Database, o health.Observation) bool {
-	return o.Status.SemiSync.SourceEnabled && o.Status.SemiSync.K == d.NextK
+	if d.NextK == 0 {
+		return !o.Status.SemiSync.SourceEnabled
+	}
+	return o.Status.SemiSync.SourceEnabled && o.Status.SemiSync.K == d.NextK && o.Status.SemiSync.Weak() == ""
 }
 
 // marked reports the marker before it is written down: forgetting it costs a needless epoch, never a write.
@@ -253,7 +260,7 @@ func (g *Guard) marked(d *registry.Database, o health.Observation) error {
 		holds = ""
 	}
 	return g.keep(func(r *promise.Record) {
-		r.Marked, r.MarkedBy, r.Whole, r.Holds = d.Epoch, o.Incarnation, o.Incarnation, holds
+		r.Marked, r.MarkedBy, r.Whole, r.Holds = d.Epoch, o.Incarnation, recall.Memory(o), holds
 	})
 }
 
@@ -279,6 +286,10 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	if err := g.letCatchUp(ctx, d, src); err != nil {
 		return err
 	}
+	process, err := g.beginMemory(d)
+	if err != nil {
+		return err
+	}
 	g.loud(s)
 	if err := g.server.Follow(ctx, src); err != nil {
 		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
@@ -287,18 +298,13 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	if o.Err != nil {
 		return fmt.Errorf("see that it follows %s: %w", s.Source.ID, o.Err)
 	}
+	whole := process != "" && process == o.Incarnation
 	g.mu.Lock()
-	g.done.follows, g.done.target = o.Incarnation, mysqld.GTIDSet{}
-	again := g.done.record.Follows == d.Epoch && g.done.record.Whole != o.Incarnation
+	g.done.follows, g.done.target, g.done.since = o.Incarnation, mysqld.GTIDSet{}, recall.Memory(o)
 	g.mu.Unlock()
-	// Whoever follows from the base on acknowledges nothing it has not received in order: its memory is whole. A reign
-	// that is kept has no such beginning, nor has a process whose predecessor followed in this epoch already, and may have
-	// acknowledged what was lost with it: what was forgotten is still missing.
-	whole := d.Proof != registry.ProofKept && !again
 	err = g.keep(func(r *promise.Record) {
-		r.Follows = d.Epoch
 		if whole {
-			r.Whole = o.Incarnation
+			r.Whole = recall.Memory(o)
 		}
 		r.ReignOver(o.Incarnation, d.Epoch)
 	})
@@ -336,15 +342,15 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
 	}
 	g.silence(s, own.Incarnation)
-	// Read after the connection was made: what was acknowledged before it must still arrive.
+	o := g.refresh(ctx)
+	// Read after the connection was made, and after it was seen how: what was acknowledged before must still arrive.
 	target, err := g.server.SourcePosition(ctx, src)
 	if err != nil {
 		return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
 	}
-	o := g.refresh(ctx)
 	g.mu.Lock()
-	known := g.done.report.CaughtUp && g.done.follows == o.Incarnation && g.done.record.Follows == d.Epoch
-	g.done.follows, g.done.target = o.Incarnation, target
+	known := g.done.report.CaughtUp && g.done.follows == o.Incarnation && g.done.record.Follows == d.Epoch && recall.Lasts(g.done.since, o)
+	g.done.follows, g.done.target, g.done.since = o.Incarnation, target, recall.Memory(o)
 	g.mu.Unlock()
 	if !known {
 		g.note(func(r *health.Guard) { r.CaughtUp = false })
@@ -372,6 +378,7 @@ func (g *Guard) checkDiverged(d *registry.Database, own health.Observation, thei
 func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error {
 	o := g.refresh(ctx)
 	g.mu.Lock()
+	g.watchMemory(o)
 	target := g.done.target
 	g.mu.Unlock()
 	if target.IsEmpty() {
@@ -383,11 +390,11 @@ func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error
 		if target, err = g.server.SourcePosition(ctx, src); err != nil {
 			return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
 		}
-		if err := g.checkDiverged(d, o, target); err != nil {
-			return err // somebody has written here while nobody looked
+		if err := g.measurable(d, o, target); err != nil {
+			return err
 		}
 		g.mu.Lock()
-		g.done.target, g.done.follows = target, o.Incarnation
+		g.done.target, g.done.follows, g.done.since = target, o.Incarnation, recall.Memory(o)
 		g.mu.Unlock()
 	}
 	if o.Err != nil {
@@ -397,7 +404,7 @@ func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error
 		g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: still lacks %s", Measure, lacks) })
 		return errNotYet
 	}
-	if err := g.keep(func(r *promise.Record) { r.Whole = o.Incarnation }); err != nil {
+	if err := g.keep(func(r *promise.Record) { r.Whole = recall.Memory(o) }); err != nil {
 		return err
 	}
 	g.note(func(r *health.Guard) { r.CaughtUp = true })
@@ -407,7 +414,7 @@ func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error
 func (g *Guard) open(ctx context.Context, d *registry.Database) error {
 	ctx, cancel := g.within(ctx, 5*time.Second)
 	defer cancel()
-	if err := g.server.OpenWrites(ctx); err != nil {
+	if err := g.openAs(ctx, d); err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
 	g.refresh(ctx)

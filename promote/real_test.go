@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,7 @@ type trio struct {
 	log     *atomicLog
 	servers []*lab.Server
 	guards  []*promote.Guard
+	unasked atomic.Bool // nobody is told how the database stands
 }
 
 func startTrio(t *testing.T, family lab.Family) *trio {
@@ -69,7 +71,7 @@ func startTrio(t *testing.T, family lab.Family) *trio {
 		cfg := health.DefaultCheckerConfig()
 		cfg.Instance = s.Name()
 		checker := health.NewChecker(cfg, server)
-		guard, err := promote.NewGuard(promote.GuardConfig{Database: "orders", Instance: id, Dir: t.TempDir(),
+		guard, err := promote.NewGuard(promote.GuardConfig{Database: "orders", Instance: id, Dir: t.TempDir(), Current: c.current,
 			Replication: mysqld.Source{User: "repl", Password: "repl"}, Logger: logger.With("guard", id)}, server, checker, c.log)
 		if err != nil {
 			t.Fatal(err)

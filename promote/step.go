@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/baton-db/baton/health"
+	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote/promise"
 	"github.com/baton-db/baton/registry"
 )
@@ -29,6 +30,7 @@ const (
 	Ask     Verb = "ask"     // wait for as many acknowledgements as the state says
 	Prove   Verb = "prove"   // have a commit that begins now acknowledged
 	Open    Verb = "open"    // let applications in
+	Suspend Verb = "suspend" // the lease is over: refuse writes at once, or kill
 )
 
 // Step is what a guard does next and why.
@@ -67,10 +69,17 @@ type Local struct {
 	Closed registry.Epoch
 	// AsksFor is how many acknowledgements commits here wait for.
 	AsksFor int
+	// Weak is how commits that wait could be answered without their acknowledgements, "": they cannot.
+	Weak string
+	// Acking is how many replicas acknowledge here, and Followers who is connected.
+	Acking    int
+	Followers []mysqld.Follower
 	// Silenced says that this guard has made the server follow without acknowledging.
 	Silenced bool
 	// Proved is the highest revision at which a commit was begun here that has been acknowledged.
 	Proved uint64
+	// Lease is the epoch for which this guard holds a lease now, and Leased the last one for which it was given one.
+	Lease, Leased registry.Epoch
 	// CaughtUp says that the server holds everything its source had when it connected.
 	CaughtUp bool
 }
@@ -189,8 +198,10 @@ func (g local) promoting() Step {
 		return g.fencing() // it was not heard in time: it may not listen to the former primary either
 	case !g.ReadOnly:
 		return g.shut("it takes writes, but is to follow " + string(winner.ID))
+	case g.Record.Follows == g.d.Epoch && g.follows(winner, Acknowledges) && !g.CaughtUp:
+		return Step{Verb: Measure, Source: winner, Why: "following, but what it acknowledged may have been deleted"}
 	case g.Record.Follows == g.d.Epoch && g.follows(winner, Acknowledges):
-		return wait("following %s", winner.ID)
+		return Step{Verb: Wait, Why: "following " + string(winner.ID)}
 	}
 	return Step{Verb: Follow, Source: winner, Acks: Acknowledges, Why: fmt.Sprintf("%s was elected and needs acknowledgements", winner.ID)}
 }
@@ -204,6 +215,8 @@ func (g local) serving() Step {
 		return Step{Verb: Shut, Why: "another process than the one that was established takes writes"}
 	case g.me == g.d.Primary && !g.marked():
 		return wait("another process than the one that was established: waiting for a new epoch")
+	case g.me == g.d.Primary && !g.d.IsLossless():
+		return g.leased()
 	case g.me == g.d.Primary && g.ReadOnly:
 		return Step{Verb: Open, Why: "established"}
 	case g.me == g.d.Primary:
@@ -217,17 +230,28 @@ func (g local) serving() Step {
 	case !g.CaughtUp:
 		return Step{Verb: Measure, Source: primary, Why: "following, but may lack what was acknowledged before"}
 	}
-	return wait("following %s", primary.ID)
+	return Step{Verb: Wait, Why: "following " + string(primary.ID)}
 }
 
 // reigning keeps how many acknowledgements the open primary waits for: what a change wants more is waited for before it
-// counts, and what counts less is waited for after.
+// counts, and what counts less is waited for after. With strangers that acknowledge it waits for as many more, so that K of
+// the ackers are among them; MariaDB cannot.
 func (g local) reigning() Step {
 	k := g.d.K
+	if !g.d.IsLossless() {
+		k = 0 // until it has everything acknowledged again
+	}
 	if g.d.Change != nil {
 		k = max(k, g.d.Change.K)
 	}
+	if n, _ := strangers(g.d, g.Acking, g.Followers); k > 0 && g.AsksFor > 0 && n > 0 {
+		if m, _ := g.d.Member(g.me); m.Flavor == registry.MySQL {
+			k += n
+		}
+	}
 	switch {
+	case k > 0 && g.Weak != "":
+		return Step{Verb: Ask, K: k, Why: "somebody has changed how commits wait for acknowledgements: " + g.Weak}
 	case g.AsksFor != k:
 		return Step{Verb: Ask, K: k, Why: fmt.Sprintf("commits wait for %d acknowledgements, want %d", g.AsksFor, k)}
 	case g.d.Change.Proving() && g.Proved < g.d.Revision:

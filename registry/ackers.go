@@ -134,6 +134,8 @@ func (c *ChangeAckers) Apply(s *State) (*State, error) {
 	switch {
 	case d.Change != nil || d.Handover != nil:
 		return nil, fmt.Errorf("change ackers of %s: another change is under way: %w", d.Name, ErrStale)
+	case !d.IsLossless():
+		return nil, fmt.Errorf("change ackers of %s: it is %s, nothing can be proved: %w", d.Name, d.Durability, ErrInvalid)
 	case c.Retire != "" && (c.K != 0 || !d.IsAcker(c.Retire) || m.Leaving.Zero() || len(d.Ackers)-1 < d.K):
 		return nil, fmt.Errorf("retire %s in %s: it is no acker that leaves, or %d must be left: %w", c.Retire, d.Name, d.K, ErrInvalid)
 	case c.Retire == "" && (c.K < 1 || c.K > len(d.Ackers) || c.K == d.K):
@@ -172,7 +174,7 @@ func (c *AdvanceChange) Apply(s *State) (*State, error) {
 	who := d.Change.Retire
 	switch change := *d.Change; {
 	case change.K > 0:
-		d.K, d.Change = change.K, nil
+		d.K, d.Change, d.Durability, d.Alone = change.K, nil, Lossless, nil
 	case !change.Silent:
 		change.Silent = true
 		d.Change = &change
@@ -201,7 +203,9 @@ func (d *Database) arm(id, source InstanceID) {
 
 // disarm notes that id acknowledges for nobody.
 func (d *Database) disarm(id InstanceID) {
-	d.Armed = slices.DeleteFunc(d.Armed, func(a Armed) bool { return a.Instance == id })
+	if d.Armed = slices.DeleteFunc(d.Armed, func(a Armed) bool { return a.Instance == id }); len(d.Armed) == 0 {
+		d.Armed = nil // as a server holds it that starts from a snapshot
+	}
 }
 
 // IsArmed reports whether id may be acknowledging for anybody.
@@ -219,5 +223,8 @@ func (d *Database) withArmed(primary InstanceID, ackers []InstanceID) []Instance
 		}
 	}
 	slices.Sort(all)
+	if len(all) == 0 {
+		return nil
+	}
 	return slices.Compact(all)
 }

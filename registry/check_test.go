@@ -51,36 +51,31 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 		return
 	}
 	revoked := false
+	if f, ok := c.(*registry.Forfeit); ok {
+		if lack := p.forfeits(was, f); lack != "" {
+			t.Fatalf("a Forfeit was accepted: %s", lack)
+		}
+		p.chosen(was, &f.Elect)
+	}
 	switch c := c.(type) {
+	case *registry.AcceptLoss:
+		if revoked = was.Phase == registry.Serving || was.Phase == registry.Promoting; revoked {
+			p.revoked(was)
+		}
+	case *registry.Degrade, *registry.Rearm:
+		if was.Phase != registry.Serving || is.Revision == was.Revision {
+			t.Fatalf("%T in %s, revision %d then %d", c, was.Phase, was.Revision, is.Revision)
+		}
 	case *registry.Revoke:
 		revoked = true
-		p.proved = was.Phase == registry.Promoting && (p.proved || p.elected != registry.ProofKept)
-		p.elected = ""
-		if was.CatchUp != nil {
-			p.passed[was.Primary] = true
-		}
+		p.revoked(was)
 	case *registry.Elect:
 		if lack := p.lacks(was, c); lack != "" {
 			t.Fatalf("an Elect was accepted: %s", lack)
 		}
-		p.elected = c.Proof
-		for _, e := range c.Evidence {
-			if was.Phase == registry.Fencing {
-				p.disarm(e.Instance)
-			}
-		}
-		for _, a := range c.Ackers {
-			p.armed[registry.Armed{Instance: a, Source: c.Winner}] = true
-		}
+		p.chosen(was, c)
 	case *registry.Prepare:
-		if is.Handover != nil {
-			for _, m := range is.Handover.Movers {
-				p.armed[registry.Armed{Instance: m, Source: c.To}] = true
-			}
-			if left := len(is.Ackers) - len(is.Handover.Movers); left < is.K || slices.Contains(is.Handover.Movers, c.To) {
-				t.Fatalf("%d ackers are left to %s, which needs %d: %v of %v follow %s", left, is.Primary, is.K, is.Handover.Movers, is.Ackers, c.To)
-			}
-		}
+		p.prepared(t, is, c)
 	case *registry.AddAcker:
 		p.armed[registry.Armed{Instance: c.Instance, Source: was.Primary}] = true
 	case *registry.RemoveMember:
@@ -104,6 +99,7 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 	if is.Handover != nil && is.Phase != registry.Serving {
 		t.Fatalf("a hand-over is prepared in %s", is.Phase)
 	}
+	checkDurability(t, was, is, c)
 	switch grown := is.Epoch - was.Epoch; {
 	case revoked && grown != 1, !revoked && grown != 0:
 		t.Fatalf("%T moved the epoch from %d to %d", c, was.Epoch, is.Epoch)
@@ -119,6 +115,37 @@ func (p *past) step(t *rapid.T, was, is *registry.Database, c registry.Command, 
 	}
 	if is.Interregnum() && was.Interregnum() && (is.Former != was.Former || is.K != was.K || !slices.Equal(is.Ackers, was.Ackers)) {
 		t.Fatalf("%T changed whom a fence must cover while nobody reigns", c)
+	}
+}
+
+func (p *past) prepared(t *rapid.T, is *registry.Database, c *registry.Prepare) {
+	if is.Handover != nil {
+		for _, m := range is.Handover.Movers {
+			p.armed[registry.Armed{Instance: m, Source: c.To}] = true
+		}
+		if left := len(is.Ackers) - len(is.Handover.Movers); left < is.K || slices.Contains(is.Handover.Movers, c.To) {
+			t.Fatalf("%d ackers are left to %s, which needs %d: %v of %v follow %s", left, is.Primary, is.K, is.Handover.Movers, is.Ackers, c.To)
+		}
+	}
+}
+
+func (p *past) revoked(was *registry.Database) {
+	p.proved = was.Phase == registry.Promoting && (p.proved || p.elected != registry.ProofKept)
+	p.elected = ""
+	if was.CatchUp != nil {
+		p.passed[was.Primary] = true
+	}
+}
+
+func (p *past) chosen(was *registry.Database, c *registry.Elect) {
+	p.elected = c.Proof
+	for _, e := range c.Evidence {
+		if was.Phase == registry.Fencing {
+			p.disarm(e.Instance)
+		}
+	}
+	for _, a := range c.Ackers {
+		p.armed[registry.Armed{Instance: a, Source: c.Winner}] = true
 	}
 }
 
@@ -164,7 +191,8 @@ func (p *past) lacks(d *registry.Database, c *registry.Elect) string {
 			return "an acker that cannot acknowledge"
 		}
 	}
-	if !slices.Contains(members, c.Winner) || len(distinct) != len(c.Ackers) || !slices.IsSorted(c.Ackers) || c.K < 1 || c.K > len(distinct) {
+	if !slices.Contains(members, c.Winner) || len(distinct) != len(c.Ackers) || !slices.IsSorted(c.Ackers) || c.K < 0 || c.K > len(distinct) ||
+		c.K == 0 && d.IsLossless() && d.Accepted == nil {
 		return "no winner, or not k ackers"
 	}
 	heard := map[registry.InstanceID]registry.Evidence{}
@@ -189,7 +217,7 @@ func (p *past) lacksProof(d *registry.Database, c *registry.Elect, heard map[reg
 	case registry.ProofFormed:
 		ok = !p.established && len(heard) >= d.Policy.Expect
 	case registry.ProofFenced:
-		ok = p.established && d.Phase == registry.Fencing && everySubset(d.Ackers, d.K, func(complete []registry.InstanceID) bool {
+		ok = p.established && d.Phase == registry.Fencing && d.IsLossless() && everySubset(d.Ackers, d.K, func(complete []registry.InstanceID) bool {
 			return slices.ContainsFunc(complete, func(a registry.InstanceID) bool { e, fenced := heard[a]; return fenced && !e.Amnesiac })
 		})
 	case registry.ProofClosed:
@@ -230,13 +258,17 @@ func checkDatabase(t *rapid.T, d *registry.Database) {
 				return false
 			}
 		}
-		return slices.IsSorted(list) && len(slices.Compact(slices.Clone(list))) == len(list) && 1 <= k && k <= len(list)
+		least := 1
+		if !d.IsLossless() || d.Accepted != nil {
+			least = 0
+		}
+		return slices.IsSorted(list) && len(slices.Compact(slices.Clone(list))) == len(list) && least <= k && k <= len(list)
 	}
 	_, reigns := d.Member(d.Primary)
 	bad := ""
 	if x := d.Change; x != nil {
 		m, _ := d.Member(x.Retire)
-		raise := x.Retire == "" && !x.Silent && x.K > d.K && x.K <= len(d.Ackers)
+		raise := x.Retire == "" && !x.Silent && (x.K > d.K || x.K > 0 && !d.IsLossless()) && x.K <= len(d.Ackers)
 		retire := x.K == 0 && d.IsAcker(x.Retire) && !m.Leaving.Zero()
 		if d.Phase != registry.Serving || raise == retire {
 			bad = "a change that is none"
@@ -373,6 +405,9 @@ func TestTheWalksReachEveryCommandProofAndPhase(t *testing.T) {
 	look := rapid.Custom(func(t *rapid.T) bool {
 		walk(t, func(_, after *registry.State, c registry.Command, err error) {
 			seen[fmt.Sprintf("%T accepted %t", c, err == nil)] = true
+			if f, ok := c.(*registry.Forfeit); ok {
+				seen[fmt.Sprintf("proof %s accepted %t", f.Proof, err == nil)] = true
+			}
 			if e, ok := c.(*registry.Elect); ok {
 				seen[fmt.Sprintf("proof %s accepted %t", e.Proof, err == nil)] = true
 			}
@@ -390,7 +425,7 @@ func TestTheWalksReachEveryCommandProofAndPhase(t *testing.T) {
 	for _, c := range everyKind() {
 		want = append(want, fmt.Sprintf("%T accepted true", c), fmt.Sprintf("%T accepted false", c))
 	}
-	for _, p := range someProofs {
+	for _, p := range append(someLossy, someProofs...) {
 		want = append(want, fmt.Sprintf("proof %s accepted true", p), fmt.Sprintf("proof %s accepted false", p))
 	}
 	want = append(want, "forming with k 0, settled false", "fencing with k 0, settled true", "promoting with k 0, settled true")

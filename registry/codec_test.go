@@ -50,6 +50,11 @@ func everyKind() map[string]registry.Command {
 		"prepare-given-up":   &registry.Prepare{Database: "orders", Epoch: 2, Revision: 8, Cause: why("PreparationOver"), AtMillis: 3200},
 		"remove-silent":      &registry.RemoveMember{Database: "orders", Instance: "db3", Revision: 9},
 		"rejoin":             &registry.Rejoin{Database: "orders", Epoch: 2, Instance: "db1", How: "clone", Cause: why("Rejoin"), AtMillis: 3100},
+		"degrade":            degrade(registry.Degraded),
+		"rearm":              rearm(1),
+		"accept-loss":        &registry.AcceptLoss{Database: "orders", Epoch: 2, To: "db2", Cause: why("DataLossAccepted"), AtMillis: 3300},
+		"forfeit":            &registry.Forfeit{Elect: *elect(2, "db2", "db3", registry.ProofAccepted, "db2"), Lost: "u:10-12"},
+		"put-policy":         &registry.PutDatabase{Name: "orders", Policy: policy(registry.Async, registry.Yield)},
 		"refuse":             &registry.Refuse{Database: "orders", Epoch: 2, Cause: refuse, AtMillis: 2700},
 	}
 }
@@ -135,7 +140,7 @@ func TestEveryKindHasGoldenBytes(t *testing.T) {
 }
 
 func TestAStateKeepsItsBytes(t *testing.T) {
-	for name, s := range map[string]*registry.State{"state": rich(t), "state-later": later(t), "state-changing": changing(t), "state-empty": registry.New("test")} {
+	for name, s := range map[string]*registry.State{"state": rich(t), "state-later": later(t), "state-changing": changing(t), "state-alone": alone(t), "state-empty": registry.New("test")} {
 		b, err := codec.EncodeState(s)
 		if err != nil {
 			t.Fatal(err)
@@ -158,6 +163,14 @@ func TestAStateKeepsItsBytes(t *testing.T) {
 func changing(t testing.TB) *registry.State {
 	t.Helper()
 	return with(t, serving(t), leave("db3", registry.MemberLeaving), retire("db3"), advance(3))
+}
+
+// alone is a reign that began alone, after a loss, and whose successor loses something again.
+func alone(t testing.TB) *registry.State {
+	t.Helper()
+	forfeit := &registry.Forfeit{Elect: *elect(2, "db2", "", registry.ProofAccepted, "db2"), Lost: "u:10-12"}
+	forfeit.K = 0
+	return with(t, serving(t), acceptLoss(1, ""), forfeit, establish(2), acceptLoss(2, "db3"))
 }
 
 // Version 1 knew no arms: a reign that it holds is armed when it is read, so that no fence overlooks an acker.
@@ -258,7 +271,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzDecodeState(f *testing.F) {
-	for _, s := range []*registry.State{registry.New("test"), forming(f), serving(f), rich(f), later(f)} {
+	for _, s := range []*registry.State{registry.New("test"), forming(f), serving(f), rich(f), later(f), alone(f)} {
 		b, err := codec.EncodeState(s)
 		if err != nil {
 			f.Fatal(err)

@@ -53,10 +53,14 @@ type Database struct {
 	Passed []InstanceID `json:"passed,omitempty"`
 	// Reign is the base and the source of the last established reign: only Reign.Source wrote since Reign.Base,
 	// so anything else on a member is errant.
-	Reign      Reign      `json:"reign,omitzero"`
+	Reign Reign `json:"reign,omitzero"`
+	// Durability is what an acknowledged commit of the last reign is worth, Alone since when it is not lossless.
 	Durability Durability `json:"durability"`
-	Members    []Member   `json:"members,omitempty"` // sorted by ID
-	Removed    []Removed  `json:"removed,omitempty"` // who left and may not come back by itself
+	Alone      *Alone     `json:"alone,omitempty"`
+	Accepted   *Accepted  `json:"accepted,omitempty"` // an operator accepts a loss, until somebody reigns
+	Loss       *Loss      `json:"loss,omitempty"`     // the last one
+	Members    []Member   `json:"members,omitempty"`  // sorted by ID
+	Removed    []Removed  `json:"removed,omitempty"`  // who left and may not come back by itself
 	// Refusal is why baton does nothing although something is wrong, and how to unblock it (G10).
 	Refusal Cause   `json:"refusal,omitzero"`
 	History []Event `json:"history,omitempty"`
@@ -125,7 +129,11 @@ func (d *Database) clone() *Database {
 		u := *d.CatchUp
 		c.CatchUp = &u
 	}
-	return &c
+	if d.Alone != nil {
+		a := *d.Alone
+		c.Alone = &a
+	}
+	return &c // Accepted and Loss are replaced, never changed
 }
 
 func (d *Database) setMember(m Member) {

@@ -14,6 +14,7 @@ import (
 var (
 	someInstances = []registry.InstanceID{"db1", "db2", "db3", "db4", "db5"}
 	someProofs    = []registry.Proof{registry.ProofFormed, registry.ProofFenced, registry.ProofClosed, registry.ProofSettled, registry.ProofKept}
+	someLossy     = []registry.Proof{registry.ProofLapsed, registry.ProofAccepted}
 	someBases     = []string{"u:1-5", "u:1-9"}
 )
 
@@ -62,21 +63,21 @@ func drawCommand(t *rapid.T, s *registry.State) registry.Command {
 		case registry.Forming:
 			return reign(0)
 		case registry.Serving:
-			return reign([]int{0, 4, 6, 7, 8, 8, 0, 7, 0, 4, 6, 7, 8, 9, 0, 9}[dice(t, 4, "serving")])
+			return reign([]int{0, 4, 6, 7, 8, 8, 0, 7, 10, 11, 11, 8, 9, 11, 8, 9}[dice(t, 4, "serving")])
 		case registry.Closing:
 			return reign(map[bool]int{true: 1, false: 3}[first])
 		case registry.Fencing:
-			return reign(1)
+			return reign([]int{1, 1, 12, 13}[dice(t, 2, "fencing")])
 		case registry.Promoting:
 			return reign(map[bool]int{true: 2, false: 0}[first])
 		}
 	}
-	switch n := dice(t, 4, "command"); {
-	case n < 10:
-		return reign(n)
+	switch n := dice(t, 5, "command"); {
 	case n < 14:
-		return drawMember(t, d.Name, n-10)
-	case n == 14:
+		return reign(n)
+	case n < 24:
+		return drawMember(t, d.Name, (n-14)%4)
+	case n < 26:
 		return &registry.Rejoin{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Instance: drawInstance(t), Cause: drawCause(t),
 			How: rapid.SampledFrom([]string{"rewind", "clone", "wait", ""}).Draw(t, "how")}
 	}
@@ -105,6 +106,9 @@ func drawReign(t *rapid.T, d *registry.Database, k int) registry.Command {
 		return &registry.Escalate{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Cause: cause, AtMillis: at}
 	case 4:
 		return &registry.AddAcker{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Instance: drawInstance(t), Cause: cause, AtMillis: at}
+	}
+	if k > 9 {
+		return drawDurability(t, d, k, cause)
 	}
 	if k > 5 {
 		return drawChange(t, d, k, cause)
@@ -137,6 +141,28 @@ func drawChange(t *rapid.T, d *registry.Database, k int, cause registry.Cause) r
 		return c
 	}
 	return &registry.AdvanceChange{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Revision: uint64(drawEpoch(t, registry.Epoch(d.Revision))), Cause: cause}
+}
+
+// drawDurability draws the k-th command of durability.go.
+func drawDurability(t *rapid.T, d *registry.Database, k int, cause registry.Cause) registry.Command {
+	switch k {
+	case 10:
+		to := rapid.SampledFrom([]registry.Durability{registry.Degraded, registry.Async, registry.Lossless}).Draw(t, "to")
+		return &registry.Degrade{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), To: to, Position: "u:1-9", Cause: cause}
+	case 11:
+		return &registry.Rearm{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), K: dice(t, 2, "rearm k"), Cause: cause}
+	case 12:
+		c := &registry.AcceptLoss{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Cause: cause}
+		if dice(t, 1, "whom") == 1 {
+			c.To = drawInstance(t)
+		}
+		return c
+	}
+	c := &registry.Forfeit{Elect: *drawElect(t, d, cause, 0), Lost: "u:8-9"}
+	if dice(t, 2, "proof of another kind") > 0 {
+		c.Proof = someLossy[dice(t, 1, "lossy")]
+	}
+	return c
 }
 
 // drawMember draws the k-th command of member.go.
@@ -190,6 +216,9 @@ func drawElect(t *rapid.T, d *registry.Database, cause registry.Cause, at int64)
 			}
 		}
 		c.K = 1 + dice(t, 3, "k")%max(1, len(c.Ackers))
+		if !d.IsLossless() && dice(t, 1, "alone") == 1 {
+			c.K = 0
+		}
 	}
 	if c.Proof == registry.ProofKept && dice(t, 1, "as it was") == 1 {
 		c.Winner, c.Ackers, c.K = d.Former, slices.Clone(d.Ackers), d.K
@@ -253,5 +282,7 @@ func drawPolicy(t *rapid.T) registry.Policy {
 	p := registry.DefaultPolicy()
 	p.Expect = rapid.IntRange(2, 4).Draw(t, "expect")
 	p.K = rapid.IntRange(1, p.Expect-1).Draw(t, "policy k")
+	p.Durability = rapid.SampledFrom([]registry.Durability{"", registry.Lossless, registry.Async}).Draw(t, "policy durability")
+	p.WhenAlone = rapid.SampledFrom([]registry.WhenAlone{"", registry.Block, registry.Yield, registry.Yield}).Draw(t, "when alone")
 	return p
 }

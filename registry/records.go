@@ -106,6 +106,9 @@ func (d *Database) Why() string {
 	default:
 		line = fmt.Sprintf("%s is being replaced, epoch %d, %s since %s: %s", d.Former, d.Epoch, d.Phase, since, d.Cause)
 	}
+	if !d.IsLossless() {
+		line = strings.ToUpper(string(d.Durability)) + ", acknowledged writes can be lost: " + line
+	}
 	if !d.Refusal.Zero() {
 		line += "; refused: " + d.Refusal.String()
 	}

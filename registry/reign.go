@@ -36,7 +36,7 @@ func (c *Revoke) Apply(s *State) (*State, error) {
 	d.Primary, d.Base, d.NextAckers, d.NextK, d.Refusal = "", "", nil, 0, Cause{}
 	switch was.Phase {
 	case Serving:
-		d.Former, d.Settled, d.Passed = was.Primary, nil, nil
+		d.Former, d.Settled, d.Passed, d.Accepted = was.Primary, nil, nil, nil
 		if c.To != "" {
 			d.Phase = Closing
 		}
@@ -134,18 +134,26 @@ func (c *Elect) Apply(s *State) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkSets(d); err != nil {
-		return nil, fmt.Errorf("elect %s in %s: %w: %w", c.Winner, d.Name, err, ErrInvalid)
-	}
-	if err := c.checkEvidence(d); err != nil {
-		return nil, fmt.Errorf("elect %s in %s: %w: %w", c.Winner, d.Name, err, ErrInvalid)
-	}
 	if err := c.checkProof(d); err != nil {
 		return nil, fmt.Errorf("elect %s in %s: proof %s: %w: %w", c.Winner, d.Name, c.Proof, err, ErrInvalid)
 	}
+	if err := c.win(d, s.index); err != nil {
+		return nil, err
+	}
+	return s.withDatabase(d), nil
+}
+
+// win makes the winner of a proved election the winner in d, or says why it cannot be.
+func (c *Elect) win(d *Database, at Index) error {
+	if err := c.checkSets(d); err != nil {
+		return fmt.Errorf("elect %s in %s: %w: %w", c.Winner, d.Name, err, ErrInvalid)
+	}
+	if err := c.checkEvidence(d); err != nil {
+		return fmt.Errorf("elect %s in %s: %w: %w", c.Winner, d.Name, err, ErrInvalid)
+	}
 	if c.CatchUp != nil {
 		if err := c.checkCatchUp(); err != nil {
-			return nil, fmt.Errorf("elect %s in %s: catch up from %q: %w: %w", c.Winner, d.Name, c.CatchUp.From, err, ErrInvalid)
+			return fmt.Errorf("elect %s in %s: catch up from %q: %w: %w", c.Winner, d.Name, c.CatchUp.From, err, ErrInvalid)
 		}
 		u := *c.CatchUp
 		d.CatchUp = &u
@@ -159,17 +167,17 @@ func (c *Elect) Apply(s *State) (*State, error) {
 		d.arm(a, c.Winner)
 	}
 	d.Phase, d.Primary, d.Base, d.Proof = Promoting, c.Winner, c.Base, c.Proof
-	d.NextAckers, d.NextK = slices.Clone(c.Ackers), c.K
+	d.NextAckers, d.NextK = append([]InstanceID(nil), c.Ackers...), c.K
 	d.Refusal = Cause{}
-	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: c.Winner, Cause: c.Cause})
-	return s.withDatabase(d), nil
+	d.record(Event{Index: at, AtMillis: c.AtMillis, Instance: c.Winner, Cause: c.Cause})
+	return nil
 }
 
 func (c *Elect) checkSets(d *Database) error {
 	if _, ok := d.Member(c.Winner); !ok {
 		return fmt.Errorf("the winner is not a member")
 	}
-	if c.K < 1 || c.K > len(c.Ackers) {
+	if c.K < 0 || c.K > len(c.Ackers) || c.K == 0 && !d.mayReignAlone() {
 		return fmt.Errorf("k = %d of %d ackers", c.K, len(c.Ackers))
 	}
 	if !slices.IsSorted(c.Ackers) || len(slices.Compact(slices.Clone(c.Ackers))) != len(c.Ackers) {
@@ -225,8 +233,8 @@ func (c *Elect) checkProof(d *Database) error {
 				whole++
 			}
 		}
-		if d.Phase != Fencing || d.Former == "" || whole < d.Need() {
-			return fmt.Errorf("phase %s, %d fenced ackers with whole memories, need %d", d.Phase, whole, d.Need())
+		if d.Phase != Fencing || d.Former == "" || whole < d.Need() || !d.IsLossless() {
+			return fmt.Errorf("phase %s after a %s reign, %d fenced ackers with whole memories, need %d", d.Phase, d.Durability, whole, d.Need())
 		}
 	case ProofClosed:
 		if e, ok := heard[d.Former]; !ok || e.Amnesiac || e.Position != c.Base {
@@ -268,7 +276,8 @@ func (c *Establish) Apply(s *State) (*State, error) {
 	if former, ok := d.Member(d.Former); ok && former.ID != winner.ID {
 		d.setMember(former.unproven(fmt.Sprintf("it was primary until epoch %d and is not yet seen to follow %s", d.Epoch, winner.ID)))
 	}
-	d.Phase, d.Former, d.To, d.Proof, d.CatchUp, d.Passed = Serving, "", "", "", nil, nil
+	d.establishDurability(winner.ID, d.Former, c.AtMillis)
+	d.Phase, d.Former, d.To, d.Proof, d.CatchUp, d.Passed, d.Accepted = Serving, "", "", "", nil, nil, nil
 	d.disarm(winner.ID)
 	d.Ackers, d.K, d.NextAckers, d.NextK = d.withArmed(winner.ID, d.NextAckers), d.NextK, nil, 0
 	d.Settled, d.Refusal = nil, Cause{}

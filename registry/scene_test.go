@@ -78,6 +78,26 @@ func advance(revision uint64) *registry.AdvanceChange {
 	return &registry.AdvanceChange{Database: "orders", Epoch: 1, Revision: revision, Cause: why("AckerSilent"), AtMillis: 3000}
 }
 
+// policy is the default one with another durability.
+func policy(durability registry.Durability, alone registry.WhenAlone) registry.Policy {
+	p := registry.DefaultPolicy()
+	p.Durability, p.WhenAlone = durability, alone
+	return p
+}
+
+// degrade and rearm are of epoch 1.
+func degrade(to registry.Durability) *registry.Degrade {
+	return &registry.Degrade{Database: "orders", Epoch: 1, To: to, Position: "u:1-9", Cause: why("AckersLonely"), AtMillis: 3100}
+}
+
+func rearm(k int) *registry.Rearm {
+	return &registry.Rearm{Database: "orders", Epoch: 1, K: k, Cause: why("Rearming"), AtMillis: 3200}
+}
+
+func acceptLoss(e registry.Epoch, to registry.InstanceID) *registry.AcceptLoss {
+	return &registry.AcceptLoss{Database: "orders", Epoch: e, To: to, Cause: why("DataLossAccepted"), AtMillis: 3300}
+}
+
 // with applies commands, each of which must be accepted.
 func with(t testing.TB, s *registry.State, commands ...registry.Command) *registry.State {
 	t.Helper()

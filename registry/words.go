@@ -192,6 +192,10 @@ type Policy struct {
 	MaxLagSeconds int `json:"max_lag_seconds"`
 	// SwitchoverSeconds is how long a planned hand-over may keep the former primary closed before it is undone.
 	SwitchoverSeconds int `json:"switchover_seconds"`
+	// Durability is what commits are to be worth: Lossless (also ""), or Async. Database.Durability is what they are.
+	Durability Durability `json:"durability,omitempty"`
+	// WhenAlone is what a lossless primary does that nobody acknowledges any more: Block (also ""), or Yield.
+	WhenAlone WhenAlone `json:"when_alone,omitempty"`
 }
 
 // DefaultPolicy is a three-server database that loses nothing to one failure.
@@ -209,7 +213,7 @@ func (p Policy) Validate() error {
 	case p.MaxLagSeconds < 1 || p.SwitchoverSeconds < 1:
 		return fmt.Errorf("max_lag_seconds = %d, switchover_seconds = %d: want at least 1", p.MaxLagSeconds, p.SwitchoverSeconds)
 	}
-	return nil
+	return p.validateDurability()
 }
 
 // Evidence is what one member reported when it was fenced or closed for an epoch.

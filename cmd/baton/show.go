@@ -39,6 +39,13 @@ func drawDatabase(p *page, v api.DatabaseView, events int) {
 		p.text("  because  ", d.Cause.String())
 	}
 	p.text("  writes   ", durability(d))
+	if l := d.Loss; l != nil {
+		known := "nothing that was heard of"
+		if l.Known != "" {
+			known = l.Known
+		}
+		p.text("  LOST     ", fmt.Sprintf("with epoch %d, of what %s acknowledged: %s", l.Epoch, orNobody(l.From), known))
+	}
 	if !d.Refusal.Zero() {
 		p.text("  REFUSED  ", d.Refusal.String())
 	}
@@ -75,6 +82,13 @@ func headline(d *registry.Database) string {
 }
 
 func durability(d *registry.Database) string {
+	if d.Alone != nil {
+		line := fmt.Sprintf("%s since epoch %d: commits wait for nobody, ACKNOWLEDGED WRITES CAN BE LOST", worth(d.Durability), d.Alone.Epoch)
+		if d.Change != nil {
+			line += fmt.Sprintf("; that %d of %s have everything is being proved", d.Change.K, join(d.Ackers))
+		}
+		return line
+	}
 	if len(d.Ackers) == 0 {
 		return string(d.Durability)
 	}

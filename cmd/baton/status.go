@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/registry"
 )
 
 func statusCommand(o *options) *cobra.Command {
@@ -57,8 +58,16 @@ func drawDatabases(p *page, all []api.DatabaseSummary) {
 	}
 	p.row("DATABASE", "PRIMARY", "PHASE", "EPOCH", "DURABILITY", "HEARD")
 	for _, d := range all {
-		p.row(d.Name, d.Primary, d.Phase, d.Epoch, d.Durability, fmt.Sprintf("%d/%d", d.Heard, d.Members))
+		p.row(d.Name, d.Primary, d.Phase, d.Epoch, worth(d.Durability), fmt.Sprintf("%d/%d", d.Heard, d.Members))
 	}
+}
+
+// worth is loud where acknowledged writes can be lost.
+func worth(d registry.Durability) string {
+	if d == registry.Degraded || d == registry.Async {
+		return strings.ToUpper(string(d))
+	}
+	return string(d)
 }
 
 func membersCommand(o *options) *cobra.Command {

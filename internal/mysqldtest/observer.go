@@ -60,7 +60,8 @@ func (g *Group) single(t Txn) mysqld.GTIDSet {
 func (s *Server) status() mysqld.Status {
 	st := mysqld.Status{Flavor: s.group.Flavor, Version: "model", UUID: s.UUID(), ServerID: s.Number, ReadOnly: s.readOnly}
 	st.Executed, st.Received = s.sets()
-	st.SemiSync = mysqld.SemiSync{SourceEnabled: s.waits, ReplicaEnabled: s.heeds, K: s.k, Timeout: time.Hour}
+	st.SemiSync = mysqld.SemiSync{SourceEnabled: s.waits, ReplicaEnabled: s.heeds, K: s.k, Timeout: mysqld.Forever,
+		SourceWaits: s.waits, WaitPoint: "AFTER_SYNC", WaitNoReplica: true}
 	st.SemiSync.ConnectedAckers = s.ackers()
 	if !s.set {
 		return st
@@ -73,10 +74,17 @@ func (s *Server) status() mysqld.Status {
 	case s.source != nil:
 		rep.SourceHost, rep.SourcePort = s.source.Host, s.source.Port
 	}
+	maria := s.group.Flavor == mysqld.MariaDB
+	if s.applier && maria {
+		rep.ApplierThread = s.sql
+	}
 	if s.receiver {
 		rep.Receiver = "connecting"
 		if s.connected() != nil {
 			rep.Receiver = "running"
+			if maria {
+				rep.ReceiverThread = s.io
+			}
 		}
 	}
 	rep.LagSeconds = new(int)
@@ -125,13 +133,14 @@ type face struct {
 	conn, starts, committed, log, relay, k, ackers    int
 	readOnly, waits, heeds, acking, receiver, applier bool
 	set, hears, answers                               bool
+	io, sql                                           uint64
 	source                                            *Server
 	fenced, broken                                    string
 }
 
 func (s *Server) face() face {
 	f := face{conn: s.conn, starts: s.starts, committed: s.committed, log: len(s.log), relay: len(s.relay), k: s.k, ackers: s.ackers(),
-		readOnly: s.readOnly, waits: s.waits, heeds: s.heeds, acking: s.acking, receiver: s.receiver, applier: s.applier,
+		readOnly: s.readOnly, waits: s.waits, heeds: s.heeds, acking: s.acking, receiver: s.receiver, applier: s.applier, io: s.io, sql: s.sql,
 		set: s.set, hears: s.connected() != nil, answers: s.answers(), source: s.source, fenced: s.fenced, broken: s.broken}
 	return f
 }

@@ -40,6 +40,8 @@ type Server struct {
 	applier   bool
 	broken    string // why the receiver cannot go on
 	conn      int    // number of the receiver's connection
+	threads   uint64 // that were started
+	io, sql   uint64 // numbers of those that run, or ran last
 	acked     []int  // by number: how far each replica has acknowledged the log
 	markAt    int    // log[:markAt] holds the marker that waits, written by the process markOf
 	markOf    int
@@ -173,6 +175,13 @@ func (s *Server) Empty() bool {
 	was := s.full
 	s.full = false
 	return was
+}
+
+// Process names the process that runs, or ran last.
+func (s *Server) Process() string {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	return s.name
 }
 
 // Answers reports whether the process runs and is not frozen.
@@ -347,9 +356,20 @@ func (s *Server) start() {
 	}
 	if !s.receiver {
 		s.conn++
-		s.acking, s.broken = s.heeds, ""
+		s.threads++
+		s.acking, s.broken, s.io = s.heeds, "", s.threads
 	}
-	s.receiver, s.applier = true, true
+	s.receiver = true
+	s.startApplier()
+}
+
+// startApplier is START REPLICA SQL_THREAD, beside a receiver on MariaDB.
+func (s *Server) startApplier() {
+	if !s.applier {
+		s.threads++
+		s.sql = s.threads
+	}
+	s.applier = true
 }
 
 // connected is the source that the receiver can hear now.

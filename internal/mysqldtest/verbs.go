@@ -40,7 +40,7 @@ func (s *Server) stopReceiver() {
 		return
 	}
 	if s.group.Flavor == mysqld.MariaDB {
-		s.applier = true
+		s.startApplier()
 	}
 	s.receiver, s.broken = false, ""
 	s.conn++
@@ -56,7 +56,7 @@ func (s *Server) FenceReceiver(ctx context.Context, tag string) error {
 			return fmt.Errorf("%w: the receiver runs", ErrRefused)
 		}
 		if !s.applier { // a CHANGE would purge the relay log
-			s.applier = true
+			s.startApplier()
 		}
 		s.fenced = tag
 		return nil
@@ -75,7 +75,7 @@ func (s *Server) WaitApplied(ctx context.Context, base mysqld.GTIDSet) error {
 		case !s.set || (s.group.Flavor == mysqld.MariaDB && !s.receiver):
 			return fmt.Errorf("%w: the applier does not run, %s is missing", ErrRefused, base.Minus(executed))
 		}
-		s.applier = true
+		s.startApplier()
 		return ErrWaits
 	})
 }
@@ -95,14 +95,17 @@ func (s *Server) BecomeSource(ctx context.Context, k int) error {
 			if !s.applier && s.group.Flavor == mysqld.MariaDB {
 				return fmt.Errorf("%w: both threads are stopped", ErrRefused)
 			}
-			s.applier = true
+			s.startApplier()
 			return ErrWaits
 		}
 		s.set, s.source, s.fenced, s.applier, s.heeds = false, nil, "", false, false
 		if !s.waits {
 			s.listen()
 		}
-		s.waits, s.k = true, k
+		s.waits, s.k = k > 0, k
+		if k == 0 {
+			s.commitTo(len(s.log)) // whoever waited was cut
+		}
 		return nil
 	})
 }
@@ -114,7 +117,7 @@ func (s *Server) RequireAcks(ctx context.Context, k int) error {
 		case s.group.Flavor == mysqld.MariaDB && k > 1:
 			return fmt.Errorf("%w: MariaDB waits for one acknowledgement only", ErrRefused)
 		case k == 0:
-			s.waits = false
+			s.waits, s.k = false, 0
 			s.commitTo(len(s.log))
 			return nil
 		}
@@ -162,6 +165,33 @@ func (s *Server) Mark(ctx context.Context, _ uint64, _, _ string) error {
 			return ErrWaits
 		}
 		s.markAt = 0
+		return nil
+	})
+}
+
+// MarkAlone writes a marker that nobody has to acknowledge.
+func (s *Server) MarkAlone(ctx context.Context, _ uint64, _, _ string) error {
+	return s.on(ctx, func() error {
+		switch {
+		case !s.readOnly:
+			return fmt.Errorf("%w: the server takes writes", ErrRefused)
+		case s.waits:
+			return fmt.Errorf("%w: it waits for acknowledgements", ErrRefused)
+		case s.full:
+			return ErrWaits
+		}
+		s.write(Marker)
+		return nil
+	})
+}
+
+// OpenAlone lets applications in on a server that follows nobody.
+func (s *Server) OpenAlone(ctx context.Context) error {
+	return s.on(ctx, func() error {
+		if s.set {
+			return fmt.Errorf("%w: it follows somebody", ErrRefused)
+		}
+		s.readOnly = false
 		return nil
 	})
 }
@@ -223,7 +253,7 @@ func (s *Server) Follow(ctx context.Context, src mysqld.Source) error {
 			}
 			s.applier = false
 		} else if !s.applier && s.set && len(s.relay) > 0 {
-			s.applier = true
+			s.startApplier()
 			return ErrWaits
 		}
 		s.set, s.source, s.fenced, s.heeds = true, s.group.at(src.Host, src.Port), "", src.SemiSync

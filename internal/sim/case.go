@@ -96,6 +96,10 @@ func readShape(fields []string) (Shape, error) {
 			s.Recovery = true
 		case "empty":
 			s.Empty = true
+		case "async":
+			s.Async = true
+		case "yields":
+			s.Yields = true
 		default:
 			return s, fmt.Errorf("unknown word %q", f)
 		}

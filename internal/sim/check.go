@@ -17,6 +17,7 @@ type check struct {
 	known    [][]bool         // the same by origin and number
 	epochs   int
 	acks     int
+	gaveUp   bool // an election of this interregnum may have lost something
 	broken   *Violation
 }
 
@@ -94,7 +95,12 @@ func (w *world) committed(before, d *registry.Database, c registry.Command) {
 		w.fail("G6", "epoch %d after %d", d.Epoch, before.Epoch)
 	}
 	switch c.(type) {
-	case *registry.Revoke, *registry.Escalate, *registry.Elect:
+	case *registry.Forfeit:
+		w.gaveUp = true
+		w.checkNames(d)
+	case *registry.AdvanceChange:
+		w.checkLossless(before, d)
+	case *registry.Revoke, *registry.Escalate, *registry.Elect, *registry.AcceptLoss:
 		w.checkNames(d)
 	case *registry.Establish:
 		w.established(before, d)
@@ -122,6 +128,9 @@ func (w *world) established(before, d *registry.Database) {
 	w.epochs++
 	w.reigning, w.by = d.Epoch, w.host(d.Primary)
 	w.tally.proved(string(before.Proof))
+	if w.gaveUp {
+		w.giveUp()
+	}
 	for _, t := range w.served {
 		if !w.by.server.Holds(t) {
 			w.fail("G2", "%s is established in epoch %d without %s", d.Primary, d.Epoch, t)
@@ -157,11 +166,11 @@ func (w *world) checkCall(h *host, what string) {
 		w.fail("G3", "%s does %s for epoch %d, and %d is what it has promised durably", h.id, what, d.Epoch, h.file.durable.Promise)
 	}
 	switch what {
-	case "BecomeSource", "Mark":
+	case "BecomeSource", "Mark", "MarkAlone":
 		if d.Phase != registry.Promoting || d.Primary != h.id {
 			w.fail("G4", "%s does %s in %s of epoch %d, whose primary is %q", h.id, what, d.Phase, d.Epoch, d.Primary)
 		}
-	case "OpenWrites":
+	case "OpenWrites", "OpenAlone":
 		if d.Phase != registry.Serving || d.Primary != h.id || d.Epoch > w.reigning {
 			w.fail("G4", "%s opens in %s of epoch %d, whose primary is %q", h.id, d.Phase, d.Epoch, d.Primary)
 		}

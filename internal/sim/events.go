@@ -46,7 +46,7 @@ func (w *world) play(e Event) bool {
 	if !k.do(w, w.hosts[int(e.A)%len(w.hosts)], w.hosts[int(e.B)%len(w.hosts)]) {
 		return false
 	}
-	w.now = w.now.Add(time.Duration(w.draw(3)) * time.Millisecond)
+	w.elapse(time.Duration(w.draw(3)) * time.Millisecond)
 	w.tick++
 	w.tally.happened(int(e.Kind), phase)
 	return true
@@ -177,8 +177,7 @@ var kinds = []kind{
 		a.server.HumanRestarts()
 		return true
 	}, false},
-	// Never drawn: MariaDB forgets what it received and did not apply, and nothing tells the guard. testdata/known has it.
-	{"somebody restarts replication on MariaDB", fault, 0, func(w *world, a, _ *host) bool {
+	{"somebody restarts replication on MariaDB", fault, 4, func(w *world, a, _ *host) bool {
 		if w.shape.Flavor != mysqld.MariaDB || !a.server.Answers() {
 			return false
 		}
@@ -202,7 +201,7 @@ var kinds = []kind{
 		return true
 	}, false},
 	{"everything stands still", fault, 2, func(w *world, _, _ *host) bool {
-		w.now = w.now.Add(time.Duration(w.draw(3000)) * time.Millisecond)
+		w.elapse(time.Duration(w.draw(3000)) * time.Millisecond)
 		return true
 	}, false},
 	{"switchover", fault, 6, func(w *world, a, _ *host) bool {
@@ -232,6 +231,14 @@ var kinds = []kind{
 	{"prepared switchover", fault, 6, func(w *world, a, _ *host) bool {
 		return w.commit("operator", &registry.Prepare{Database: database, Epoch: w.truth().Epoch, To: a.id, Cause: registry.Cause{Code: decide.Switchover}})
 	}, false},
+	{"lease", work, 30, func(w *world, a, _ *host) bool { return w.someone(a, (*host).asks) }, false},
+	{"answer", work, 60, (*world).answer, true},
+	{"machine goes on", repair, 6, func(_ *world, a, _ *host) bool { return a.goesOn() }, true},
+	{"machine stands still", fault, 3, func(_ *world, a, _ *host) bool { return a.standsStill() }, false},
+	{"machine of the primary stands still", fault, 2, func(w *world, _, _ *host) bool { h := w.primary(); return h != nil && h.standsStill() }, false},
+	{"ackers gone", fault, 4, (*world).ackersGone, false},
+	{"another durability", fault, 3, (*world).anotherDurability, false},
+	{"loss accepted", fault, 3, (*world).acceptLoss, false},
 }
 
 // anyLeader is the first one most of the time: the other one is behind, and still speaks.
@@ -259,9 +266,9 @@ func (w *world) someone(a *host, do func(*host) bool) bool {
 
 // passes lets time pass in which those who can look and report; some of it is lost.
 func (w *world) passes(_, _ *host) bool {
-	w.now = w.now.Add(time.Duration(50+w.draw([]int{200, 600, 1500}[w.draw(3)])) * time.Millisecond)
+	w.elapse(time.Duration(50+w.draw([]int{200, 600, 1500}[w.draw(3)])) * time.Millisecond)
 	for _, h := range w.hosts {
-		if h.guard == nil {
+		if h.guard == nil || h.still {
 			continue
 		}
 		h.look()

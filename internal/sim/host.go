@@ -32,6 +32,7 @@ type host struct {
 	noticed   int  // Changes of the server when its observer last looked
 	announced bool // the registry knows its promise file
 	stale     bool // something that the next step depends on may have changed
+	tenure
 
 	looks int            // of the observer, when the guard was last told
 	sent  *health.Report // the last one
@@ -100,6 +101,7 @@ func (h *host) begin() {
 	h.eyes = mysqldtest.NewObserver(h.server, w.clock)
 	h.file.open()
 	h.guard = promote.NewDriven(promote.GuardConfig{Database: database, Instance: h.id, Logger: w.logger}, &h.file, gate{h}, h)
+	h.guard.Clock(h.clock)
 	h.view = w.draw(len(w.states)) // from whichever server answers first
 	w.checkPromise(h)
 }
@@ -167,7 +169,7 @@ func (h *host) look() bool {
 func (h *host) sync() bool {
 	w := h.world
 	switch {
-	case h.deaf || h.guard == nil:
+	case h.deaf || h.guard == nil || h.still:
 		return false
 	case h.announce():
 		return true
@@ -181,7 +183,7 @@ func (h *host) sync() bool {
 
 // act lets the agent begin a step, or go on with the one under way. It reports whether there was anything to do.
 func (h *host) act() bool {
-	if h.guard == nil {
+	if h.guard == nil || h.still {
 		return false
 	}
 	if !h.hand.busy {
@@ -301,6 +303,16 @@ func (g gate) BecomeSource(_ context.Context, k int) error {
 func (g gate) Mark(_ context.Context, epoch uint64, instance, base string) error {
 	return g.do("Mark", func(ctx context.Context) error { return g.server.Mark(ctx, epoch, instance, base) })
 }
+func (g gate) MarkAlone(_ context.Context, epoch uint64, instance, base string) error {
+	return g.do("MarkAlone", func(ctx context.Context) error { return g.server.MarkAlone(ctx, epoch, instance, base) })
+}
+func (g gate) OpenAlone(context.Context) error {
+	err := g.do("OpenAlone", g.server.OpenAlone)
+	if err == nil {
+		g.world.readAll(g.host)
+	}
+	return err
+}
 func (g gate) OpenWrites(context.Context) error {
 	err := g.do("OpenWrites", g.server.OpenWrites)
 	if err == nil {
@@ -314,6 +326,9 @@ func (g gate) Follow(_ context.Context, src mysqld.Source) error {
 	return g.do("Follow", func(ctx context.Context) error { return g.server.Follow(ctx, src) })
 }
 func (g gate) RequireAcks(_ context.Context, k int) error {
+	if k == 0 && g.in.IsLossless() {
+		g.world.fail("G4", "%s is to wait for nobody in epoch %d, which is lossless", g.id, g.in.Epoch)
+	}
 	return g.do("RequireAcks", func(ctx context.Context) error { return g.server.RequireAcks(ctx, k) })
 }
 func (g gate) Prove(_ context.Context, k int, instance string, revision uint64) error {
@@ -340,7 +355,7 @@ func (h *host) report() *health.Report {
 
 // send sends a report to every leader.
 func (h *host) send() bool {
-	if h.guard == nil {
+	if h.guard == nil || h.still {
 		return false
 	}
 	r := h.report()

@@ -84,6 +84,12 @@ func newPlan(seed uint64) *plan {
 	} else if p.shape.Members > 3 {
 		p.shape.K += p.draw(2)
 	}
+	switch p.draw(8) {
+	case 0:
+		p.shape.Async = true
+	case 1, 2:
+		p.shape.Yields = true
+	}
 	if p.draw(3) == 0 {
 		p.shape.Preferred = 1 + p.draw(p.shape.Members)
 	}
@@ -234,7 +240,7 @@ func (w *world) recover() {
 	w.tell("faults are over")
 	w.chance = 1
 	for _, h := range w.hosts {
-		h.deaf, h.mute = false, false
+		h.deaf, h.mute, h.still = false, false, false
 		for _, b := range w.hosts {
 			w.group.Heal(h.server, b.server)
 		}
@@ -270,6 +276,7 @@ func (w *world) round() {
 		}
 		h.announce()
 		h.view, h.stale = w.last(), true
+		h.leased()
 		w.tick += 20
 		for range 24 {
 			if !h.hand.busy {
@@ -296,16 +303,16 @@ func (w *world) round() {
 	l.decide()
 	busy = l.propose() || busy
 	if busy {
-		w.now = w.now.Add(100 * time.Millisecond)
+		w.elapse(100 * time.Millisecond)
 	} else {
-		w.now = w.now.Add(400 * time.Millisecond) // nothing happens but that time passes
+		w.elapse(400 * time.Millisecond) // nothing happens but that time passes
 	}
 }
 
 // wellServed reports whether the primary is open and a write is acknowledged.
 func (w *world) wellServed() bool {
 	d := w.truth()
-	if d.Phase != registry.Serving {
+	if d.Phase != registry.Serving || d.Policy.Async() != (d.Durability == registry.Async) || !d.Policy.Async() && !d.IsLossless() {
 		return false
 	}
 	h := w.host(d.Primary)
@@ -325,6 +332,15 @@ func (w *world) mayBeStuck() bool {
 	if d.K > 0 {
 		need = min(need, d.K)
 	}
+	if d.Phase == registry.Serving && !d.IsLossless() { // a loss was accepted: who has what was given up is kept out
+		kept := 0
+		for _, h := range w.hosts {
+			if h.id != d.Primary && h.guard.Report().Diverged == "" {
+				kept++
+			}
+		}
+		return kept < need || !w.couldWin(w.host(d.Primary), need)
+	}
 	return w.memoriesLost(d) || !slices.ContainsFunc(w.hosts, func(h *host) bool { return w.couldWin(h, need) })
 }
 
@@ -340,7 +356,7 @@ func (w *world) memoriesLost(d *registry.Database) bool {
 			whole++
 		}
 	}
-	return whole < d.Need()
+	return whole < d.Need() || !d.IsLossless() // then nobody else's word is a proof
 }
 
 // couldWin reports whether h holds everything that was served, and need others nothing that it lacks.

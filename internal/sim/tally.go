@@ -23,6 +23,7 @@ type Tally struct {
 	Epochs     uint64 // reigns begun before the faults were over
 	After      uint64 // and after
 	Acks       uint64 // writes answered with OK before and after
+	Lost       uint64 // writes that were answered with OK and given up by an async reign or an operator
 	Rounds     uint64 // that recoveries took
 	MostRounds uint64
 	Cancelled  uint64 // steps that were cancelled because their epoch was over
@@ -105,7 +106,7 @@ func (t *Tally) ended(w *world, o outcome) {
 func (t *Tally) add(o *Tally) {
 	for _, x := range []struct{ to, from *uint64 }{
 		{&t.Schedules, &o.Schedules}, {&t.Faulty, &o.Faulty}, {&t.Troubled, &o.Troubled}, {&t.Stuck, &o.Stuck}, {&t.Epochs, &o.Epochs},
-		{&t.After, &o.After}, {&t.Acks, &o.Acks}, {&t.Rounds, &o.Rounds}, {&t.Cancelled, &o.Cancelled}, {&t.Stale, &o.Stale}, {&t.Refused, &o.Refused},
+		{&t.After, &o.After}, {&t.Acks, &o.Acks}, {&t.Lost, &o.Lost}, {&t.Rounds, &o.Rounds}, {&t.Cancelled, &o.Cancelled}, {&t.Stale, &o.Stale}, {&t.Refused, &o.Refused},
 	} {
 		*x.to += *x.from
 	}
@@ -178,6 +179,6 @@ func (t *Tally) String() string {
 	for i, n := range t.Quirks {
 		fmt.Fprintf(&b, " %s %d,", mysqldtest.Quirk(i), n)
 	}
-	fmt.Fprintf(&b, "\nsteps cancelled %d, commands refused as stale %d, for another reason %d\n", t.Cancelled, t.Stale, t.Refused)
+	fmt.Fprintf(&b, "\nsteps cancelled %d, commands refused as stale %d, for another reason %d, writes given up %d\n", t.Cancelled, t.Stale, t.Refused, t.Lost)
 	return strings.ReplaceAll(b.String(), ",\n", "\n")
 }

@@ -27,6 +27,8 @@ type Shape struct {
 	Preferred int
 	// Empty begins before the first election, with the faults; otherwise the database has been formed.
 	Empty bool
+	// Async is a database whose commits are to wait for nobody, Yields one whose primary may go on alone.
+	Async, Yields bool
 }
 
 func (s Shape) String() string {
@@ -39,6 +41,12 @@ func (s Shape) String() string {
 	}
 	if s.Empty {
 		words += " empty"
+	}
+	if s.Async {
+		words += " async"
+	}
+	if s.Yields {
+		words += " yields"
 	}
 	return words
 }
@@ -55,6 +63,7 @@ type world struct {
 	phases  []*registry.Database // of states
 	phase   int                  // of the last one, in the order of the list phases
 	mail    []letter
+	asks    []question // for leases, and their answers, on their way
 	now     time.Time
 	tick    int    // how many events have happened, more or less
 	chance  uint64 // what the event under way may draw from
@@ -83,9 +92,10 @@ func newWorld(shape Shape, hands []*hand, t *Tally) *world {
 	state := registry.New("sim")
 	policy := registry.DefaultPolicy()
 	policy.Expect, policy.K = shape.Members, shape.K
+	policy.Durability, policy.WhenAlone = wish(shape.Async, shape.Yields)
 	state = must(state, &registry.PutDatabase{Name: database, Policy: policy})
 	for i, server := range w.group.Servers() {
-		h := &host{world: w, id: registry.InstanceID(server.ID), server: server, hand: hands[i]}
+		h := &host{world: w, id: registry.InstanceID(server.ID), server: server, hand: hands[i], tenure: tenure{skew: i%3 - 1}}
 		h.eyes = mysqldtest.NewObserver(server, w.clock)
 		h.file = store{host: h}
 		h.file.fresh()
@@ -119,6 +129,8 @@ func (w *world) copied(hands []*hand, t *Tally) *world {
 		d.eyes = h.eyes.Copy(d.server, c.clock)
 		d.file = store{host: d, durable: h.file.durable, written: h.file.written}
 		d.guard = h.guard.Copy(&d.file, gate{d}, d)
+		d.guard.Clock(d.clock)
+		d.tenure = h.tenure
 		c.hosts = append(c.hosts, d)
 	}
 	for _, l := range w.leaders {

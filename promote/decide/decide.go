@@ -118,8 +118,14 @@ func (e election) serving() Decision {
 		return e.preparing(failure, doubt)
 	}
 	if failure.Zero() {
+		if next := e.durability(); next.Command != nil || doubt.Zero() && !next.Waiting.Zero() && e.housekeeping().Command == nil {
+			return next
+		}
 		if next := e.housekeeping(); next.Command != nil || doubt.Zero() {
 			return next
+		}
+		if doubt.Code == AgentLost && e.d.Durability == registry.Degraded {
+			doubt.Detail += ". " + e.mayLose(e.d.Primary).Detail
 		}
 		return Decision{Waiting: doubt}
 	}
@@ -154,7 +160,7 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck && !h.Canary.WaitingForAcks:
 		return cause(PrimaryStuck, "no commit got through on %s for %d ms", id, h.Canary.BlockedMillis), doubt
 	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck:
-		return failure, cause(AckersLonely, "commits on %s have waited %d ms for ackers. Way out: bring back one of %v", id, h.Canary.BlockedMillis, e.d.Ackers)
+		return failure, cause(AckersLonely, "commits on %s have waited %d ms for ackers. Way out: bring back one of %v; to go on alone meanwhile: baton db policy %s --when-alone degrade", id, h.Canary.BlockedMillis, e.d.Ackers, e.d.Name)
 	case heard || e.age(id) < e.rules.Silence:
 		return failure, doubt
 	case hears == 0 && deaf > 0 && h.Probed == health.ProbeDead:
@@ -166,7 +172,7 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 
 // ackersHear counts the ackers that can be asked: who has heard nothing from the primary, and who has.
 func (e election) ackersHear() (deaf, hears int) {
-	for _, id := range e.d.Ackers {
+	for _, id := range e.listeners() {
 		h, ok := e.fresh(id)
 		if !ok || h.Replication == nil || e.moved(h) {
 			continue
@@ -180,9 +186,26 @@ func (e election) ackersHear() (deaf, hears int) {
 	return deaf, hears
 }
 
+// listeners are who could hear the primary: its ackers, and all replicas of one that waits for nobody.
+func (e election) listeners() []registry.InstanceID {
+	if e.d.IsLossless() {
+		return e.d.Ackers
+	}
+	var all []registry.InstanceID
+	for _, m := range e.d.Members {
+		if m.ID != e.d.Primary {
+			all = append(all, m.ID)
+		}
+	}
+	return all
+}
+
 // cannotReplace says what an election would lack. A reign is not ended before its replacement can be had: a primary
 // that is only silent may come back.
 func (e election) cannotReplace() registry.Cause {
+	if !e.d.IsLossless() {
+		return e.cannotReplaceAlone()
+	}
 	ready, missing := 0, "" // whole memories are needed to discover, none to acknowledge for the next primary
 	for _, id := range e.d.Ackers {
 		h := e.view[id]
@@ -203,8 +226,8 @@ func (e election) cannotReplace() registry.Cause {
 		return registry.Cause{}
 	}
 	return registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
-		"%d of %d ackers can be fenced, need %d, and %d replicas are ready, need a winner and %d to acknowledge for it; missing:%s Way out: bring one of them back, or the primary",
-		ready, len(e.d.Ackers), e.d.Need(), followers, e.fewest(), missing)}
+		"%d of %d ackers can be fenced, need %d, and %d replicas are ready, need a winner and %d to acknowledge for it; missing:%s Way out: bring one of them back, or the primary; if they are gone for good: %s",
+		ready, len(e.d.Ackers), e.d.Need(), followers, e.fewest(), missing, e.unblock())}
 }
 
 // mayAct reports whether m may win or acknowledge.

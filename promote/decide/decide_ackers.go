@@ -20,13 +20,16 @@ func (e election) change() Decision {
 		if m.Leaving.Zero() || m.ID == e.d.Primary {
 			continue
 		}
+		if e.d.IsAcker(m.ID) && !e.d.IsLossless() {
+			continue // what it has acknowledged cannot be proved to be on others
+		}
 		if e.d.IsAcker(m.ID) {
 			return e.changeAckers(registry.ChangeAckers{Retire: m.ID}, AckerRetires, m.Leaving.String())
 		}
 		return e.remove(m)
 	}
 	switch want := e.d.Policy.K; {
-	case want == e.d.K:
+	case want == e.d.K || !e.d.IsLossless():
 		return Decision{}
 	case want > len(e.d.Ackers):
 		return waiting(AckersMissing, "commits are to wait for %d acknowledgements, and %d replicas can acknowledge. Way out: add another member, or ask for fewer",

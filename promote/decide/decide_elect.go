@@ -111,11 +111,11 @@ func (e election) fencing() Decision {
 	}
 	base, proof, lack := e.base(voters)
 	if !lack.Zero() {
-		return e.patient(lack)
+		return e.forfeit(voters, lack)
 	}
 	best, ok := e.best(voters, base)
 	if !ok {
-		return e.patient(e.noCandidate(voters, base))
+		return e.forfeit(voters, e.noCandidate(voters, base))
 	}
 	return e.elect(voters, best, base, verdict{proof, Elected, fmt.Sprintf(
 		"%s the %d fenced members received and has applied %d transactions", best, len(voters), best.executed)})
@@ -214,7 +214,7 @@ func (e election) base(voters []voter) (mysqld.GTIDSet, registry.Proof, registry
 			return union, "", registry.Cause{Code: MembersMissing, Detail: fmt.Sprintf("%d of %d members have closed:%s", whole, e.d.Policy.Expect, names)}
 		}
 		return union, registry.ProofFormed, registry.Cause{}
-	case whole >= e.d.Need():
+	case whole >= e.d.Need() && e.d.IsLossless():
 		return union, registry.ProofFenced, registry.Cause{}
 	}
 	if i := e.index(voters, e.d.Former); i >= 0 && !voters[i].amnesiac && holdsAll(voters, voters[i]) {
@@ -239,8 +239,8 @@ func (e election) ackersMissing(voters []voter, whole int) registry.Cause {
 		}
 	}
 	return registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
-		"%d of %d ackers are fenced with whole memories, need %d; missing:%s Way out: bring one of them back, or %s",
-		whole, len(e.d.Ackers), e.d.Need(), missing, e.d.Former)}
+		"%d of %d ackers are fenced with whole memories, need %d; missing:%s Way out: bring one of them back, or %s; if they are gone for good: %s",
+		whole, len(e.d.Ackers), e.d.Need(), missing, e.d.Former, e.unblock())}
 }
 
 // verdict is how an Elect is justified.
@@ -270,8 +270,11 @@ func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, w
 			c.CatchUp.Until = c.Base
 		}
 	}
-	var enough bool
-	if c.K, enough = e.acks(c.Ackers); !enough {
+	k, enough := e.acks(c.Ackers)
+	if c.K = e.alone(k, enough); c.K == 0 && len(c.Ackers) == 0 && e.d.Policy.Degrades() && e.clock.InPhase < e.rules.Patience {
+		return Decision{} // somebody may come who acknowledges
+	}
+	if c.K > 0 && !enough {
 		return e.patient(registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
 			"%s could win, but %d replicas can acknowledge for it, need %d. Way out: bring another member back", winner.member.ID, len(c.Ackers), c.K)})
 	}
@@ -281,6 +284,10 @@ func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, w
 // promoting waits for the winner's marker, and gives up on a winner that is lost when somebody else could win.
 func (e election) promoting() Decision {
 	w, fresh := e.fresh(e.d.Primary)
+	if fresh && w.Guard.Marked == e.d.Epoch && e.d.NextK == 0 {
+		return Decision{Command: &registry.Establish{Database: e.d.Name, Epoch: e.d.Epoch, AtMillis: e.clock.NowMillis,
+			Cause: registry.Cause{Code: Marked, Detail: fmt.Sprintf("%s begins alone: nobody has to acknowledge its writes, and they can be lost", e.d.Primary)}}}
+	}
 	if fresh && w.Guard.Marked == e.d.Epoch {
 		return Decision{Command: &registry.Establish{Database: e.d.Name, Epoch: e.d.Epoch, AtMillis: e.clock.NowMillis,
 			Cause: registry.Cause{Code: Marked, Detail: fmt.Sprintf("%d of %v have acknowledged the marker of %s", e.d.NextK, e.d.NextAckers, e.d.Primary)}}}
@@ -310,7 +317,7 @@ func (e election) promoting() Decision {
 			ready++
 		}
 	}
-	if ready <= e.fewest() {
+	if ready <= e.alone(e.fewest(), ready > e.fewest()) {
 		return waiting(AckersMissing, "%s, and only %d members are ready. Way out: bring another member back", lost, ready)
 	}
 	return e.revoke("", registry.Cause{Code: WinnerLost, Detail: lost})
@@ -343,5 +350,5 @@ func (e election) noCandidate(voters []voter, base mysqld.GTIDSet) registry.Caus
 			detail += fmt.Sprintf(" %s holds everything but does not answer;", w.member.ID)
 		}
 	}
-	return registry.Cause{Code: code, Detail: "nobody may win:" + detail + " Way out: bring back a member that holds everything, or choose by hand which transactions to keep"}
+	return registry.Cause{Code: code, Detail: "nobody may win:" + detail + " Way out: bring back a member that holds everything, or choose whose transactions to keep: " + e.unblock() + " --to SERVER"}
 }

@@ -169,6 +169,14 @@ func Describe(c registry.Command) string {
 		return "elect " + string(c.Winner) + ": " + c.Cause.String()
 	case *registry.Establish:
 		return "establish: " + c.Cause.String()
+	case *registry.Forfeit:
+		return "forfeit for " + string(c.Winner) + ": " + c.Cause.String()
+	case *registry.Degrade:
+		return "wait for nobody: " + c.Cause.String()
+	case *registry.Rearm:
+		return "wait for acknowledgements again: " + c.Cause.String()
+	case *registry.AcceptLoss:
+		return "accept a loss: " + c.Cause.String()
 	case *registry.AddAcker:
 		return "add acker " + string(c.Instance)
 	case *registry.Prepare:

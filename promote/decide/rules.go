@@ -14,6 +14,8 @@ type Rules struct {
 	Hung time.Duration
 	// Stuck is how long a commit must be blocked. Overload blocks for a while too, and is no failure.
 	Stuck time.Duration
+	// Lonely is how long commits must have waited for ackers that do not hear the primary before it may go on alone.
+	Lonely time.Duration
 	// Winner is how long an unheard or unreachable winner is waited for.
 	Winner time.Duration
 	// CatchUp is how long a winner may take to get what it lacks while another member has it, and CatchUpTransactions
@@ -34,6 +36,7 @@ func DefaultRules() Rules {
 		Deaf:     500 * time.Millisecond,
 		Hung:     500 * time.Millisecond,
 		Stuck:    3 * time.Second,
+		Lonely:   5 * time.Second,
 		Winner:   1500 * time.Millisecond,
 		Patience: time.Second,
 		Prepare:  1500 * time.Millisecond,

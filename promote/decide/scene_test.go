@@ -32,7 +32,7 @@ func group(n int) *scene {
 		s.d.Members = append(s.d.Members, registry.Member{ID: id, Node: registry.NodeID(id), Address: fmt.Sprintf("10.0.0.%d:3306", i),
 			ServerUUID: uuids(fmt.Sprintf("u%d", i)), Flavor: registry.MySQL, Preference: registry.Normal, PromiseFile: "file-" + string(id)})
 		h := health.Heard{Age: 50 * time.Millisecond}
-		h.Instance, h.Process, h.Incarnation, h.ReadOnly, h.Preflight = id, health.ProcessRunning, "p1", true, true
+		h.Boot, h.Instance, h.Process, h.Incarnation, h.ReadOnly, h.Preflight = "boot", id, health.ProcessRunning, "p1", true, true
 		h.Position, h.Executed = uuids("u1:1-9"), uuids("u1:1-9")
 		h.Guard = health.Guard{Promise: 1, Follows: 1, CaughtUp: true}
 		if i == 1 {

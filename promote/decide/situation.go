@@ -39,6 +39,13 @@ const (
 	// AcksChange: commits are to wait for another number of acknowledgements; AcksChanged: they do, and fences count on it.
 	AcksChange  = "AcksChange"
 	AcksChanged = "AcksChanged"
+	// DurabilityDegraded: a primary without ackers goes on alone; DurabilityAsync: commits wait for nobody, by policy;
+	// DurabilityRearms: commits wait again, and the reign is lossless once that is proved (AcksChanged).
+	DurabilityDegraded = "DurabilityDegraded"
+	DurabilityAsync    = "DurabilityAsync"
+	DurabilityRearms   = "DurabilityRearms"
+	// DataLossAccepted: an operator accepts that acknowledged writes may be lost.
+	DataLossAccepted = "DataLossAccepted"
 )
 
 // Reasons for doing nothing. Each comes with the way out.
@@ -59,6 +66,12 @@ const (
 	AgentLost = "AgentLost"
 	// AckersLonely: commits wait because ackers are missing.
 	AckersLonely = "AckersLonely"
+	// RunsAlone: commits wait for nobody, because ackers are missing and the policy is to go on.
+	RunsAlone = "RunsAlone"
+	// WritesAtRisk: whoever could win may lack what the primary acknowledged alone.
+	WritesAtRisk = "WritesAtRisk"
+	// LeaseRuns: a primary that nobody acknowledged may go on until its lease is over.
+	LeaseRuns = "LeaseRuns"
 	// Paused: an operator paused the database.
 	Paused = "Paused"
 	// Unreadable: a position in a report could not be read.

@@ -25,7 +25,9 @@
 //   - Only while another primary reigns that lacks the transactions, asked just before they are archived. Whoever reigns was
 //     elected with everything that was ever acknowledged (G2), so what it lacks was not.
 //   - Only a server that does not acknowledge for the present primary: one that does may be the only holder of something.
-//   - A server that was stopped in good order is not started: somebody wanted it so.
+//   - A server that was stopped in good order is not started: somebody wanted it so. Of those that crashed, a former primary is,
+//     and a primary that nobody can replace: no init system may do it any more where baton does, and what it holds may be
+//     nowhere else, so that one is started as it is.
 //   - One step at a time, written to disk before it begins (journal). An agent that was killed goes on with it. While a step is
 //     under way that changes the server's data, its guard does nothing to it.
 //   - What was rewound and still holds the transactions had committed them: it is not rewound again, but cloned or kept out.

@@ -62,14 +62,17 @@ func (r *Returner) examine(ctx context.Context, d *registry.Database) error {
 	if err != nil {
 		return err
 	}
-	theirs, err := r.theirs(ctx, d)
-	if err != nil {
-		return err
+	found := &Examined{Crashed: tail.Crashed}
+	if d.Phase == registry.Serving && d.Primary != r.cfg.Instance {
+		theirs, err := r.theirs(ctx, d)
+		if err != nil {
+			return err
+		}
+		primary, _ := d.Member(d.Primary)
+		found.Compared, found.Extra = true, tail.Holds.Minus(theirs).Without(primary.SourceKey()).String()
 	}
-	primary, _ := d.Member(d.Primary)
-	extra := tail.Holds.Minus(theirs).Without(primary.SourceKey())
 	r.mu.Lock()
-	r.examined = &Examined{Crashed: tail.Crashed, Extra: extra.String()}
+	r.examined = found
 	r.mu.Unlock()
 	return nil
 }

@@ -89,6 +89,9 @@ func TestAPrimaryThatWasStartedAgainIsCopiedOrWaits(t *testing.T) {
 		if family == lab.MySQL {
 			c.await("replaced and whole again", func(d *registry.Database) bool { return whole(d) && d.Primary != former })
 			c.check(former)
+			if p, err := h.server.CloneProgress(t.Context()); err != nil || p.Running || p.Error != "" || p.Stage == "" {
+				t.Errorf("after the copy: %+v, %v", p, err)
+			}
 			return
 		}
 		c.await("archived, and waiting for a person", func(d *registry.Database) bool {
@@ -162,4 +165,61 @@ func TestAProgramIsRunWithoutAShellAndItsWordsAreHeard(t *testing.T) {
 	if err := rejoin.Program([]string{"/bin/sh", "-c", "exec sleep 5 &"})(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// A server that may not copy goes on as it was, closed to everybody, and says which right is missing.
+func TestACopyThatIsRefusedLeavesTheServerAsItWas(t *testing.T) {
+	c := start(t, lab.MySQL, 50*time.Millisecond, func(h *host) { h.cfg.Start, h.cfg.Stop = nil, nil })
+	d := c.await("formed", whole)
+	former := d.Primary
+	for _, id := range d.Ackers { // each is a donor
+		c.exec(id, "SET GLOBAL super_read_only = OFF", "SET SESSION sql_log_bin = 0", "REVOKE BACKUP_ADMIN ON *.* FROM 'repl'@'%'", "SET GLOBAL super_read_only = ON")
+	}
+	c.diverge(former)
+	h := c.hosts[former]
+	if err := h.lab.Crash(); err != nil {
+		t.Fatal(err)
+	}
+	c.await("it says why not", func(d *registry.Database) bool {
+		doing, _ := h.returner.Report()
+		return d.Phase == registry.Serving && d.Primary != former && doing != nil && doing.Doing == "wait" && strings.Contains(doing.Why, "BACKUP_ADMIN")
+	})
+	var closed bool
+	if err := c.db(former).QueryRowContext(t.Context(), "SELECT @@GLOBAL.super_read_only").Scan(&closed); err != nil || !closed {
+		t.Errorf("super_read_only is %t, %v", closed, err)
+	}
+	if got := c.rows(former); got != "for all,only there,only there" {
+		t.Errorf("it has %q", got)
+	}
+	// The right is given, and an operator asks again.
+	for _, id := range c.database().Ackers {
+		c.exec(id, "SET GLOBAL super_read_only = OFF", "SET SESSION sql_log_bin = 0", "GRANT BACKUP_ADMIN ON *.* TO 'repl'@'%'", "SET GLOBAL super_read_only = ON")
+	}
+	c.propose(&registry.Rejoin{Database: "orders", Epoch: c.database().Epoch, Instance: former, How: "clone", AtMillis: 7})
+	c.await("whole again", whole)
+	c.check(former)
+}
+
+// A primary that crashed while nobody could take over is started again, reigns again, and has lost nothing.
+func TestAPrimaryThatNobodyCanReplaceComesBack(t *testing.T) {
+	families(t, func(t *testing.T, family lab.Family) {
+		c := start(t, family, 0, asItIs)
+		d := c.await("formed", whole)
+		c.exec(d.Primary, "CREATE TABLE app.t (id INT PRIMARY KEY, v VARCHAR(50))", "INSERT INTO app.t VALUES (1, 'for all')")
+		for _, id := range append(d.Ackers, d.Primary) {
+			if err := c.hosts[id].lab.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.await("the primary answers", func(*registry.Database) bool { return c.hosts[d.Primary].lab.Pid() != 0 })
+		for _, id := range d.Ackers {
+			if err := c.hosts[id].lab.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.await("whole again", whole)
+		if got := c.rows(c.database().Primary); got != "for all" {
+			t.Errorf("rows %q", got)
+		}
+	})
 }

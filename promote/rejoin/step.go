@@ -100,7 +100,9 @@ type Local struct {
 // Examined is what the last log of a dead server says.
 type Examined struct {
 	Crashed bool
-	Extra   string
+	// Compared says that Extra is known: somebody else reigned who could be asked.
+	Compared bool
+	Extra    string
 }
 
 // Next names the next step for me in d. It is pure, and asked again after every step and every change.
@@ -118,6 +120,8 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 	}
 	own, member := d.Member(me)
 	switch {
+	case member && needed(d, me) && l.Dead && l.MayStart == "" && l.Known:
+		return missed(d, l)
 	case !member || d.Phase != registry.Serving || d.Primary == me:
 		return Step{Verb: DoNothing}
 	case d.IsAcker(me) || !own.Leaving.Zero():
@@ -191,6 +195,24 @@ func alive(d *registry.Database, me registry.InstanceID, l Local) Step {
 		d.Primary, strings.Join(why, "; "), d.Name, me)
 }
 
+// needed reports whether nobody else can reign, so that the primary itself is waited for.
+func needed(d *registry.Database, me registry.InstanceID) bool {
+	reigns := d.Phase == registry.Serving && d.Primary == me || d.Phase == registry.Fencing && d.Former == me
+	return reigns && !d.Refusal.Zero() && !d.Policy.Paused
+}
+
+// missed is for a primary that has ended and that nobody can replace. It is started as it is: what it holds may be nowhere
+// else, and it is closed until it is elected again.
+func missed(d *registry.Database, l Local) Step {
+	switch {
+	case l.Examined == nil:
+		return Step{DoExamine, "nobody can replace it"}
+	case !l.Examined.Crashed:
+		return waits("it was stopped in good order, and nobody can replace it. Way out: start it")
+	}
+	return Step{DoStart, "nobody can replace it: " + d.Refusal.Code}
+}
+
 // dead is for a former primary that has ended.
 func dead(d *registry.Database, l Local) Step {
 	switch {
@@ -198,7 +220,7 @@ func dead(d *registry.Database, l Local) Step {
 		return waits("where its data is, is not known: it was never up beside this agent. Way out: start it")
 	case l.MayStart != "":
 		return waits("it has ended, and is left so: %s", l.MayStart)
-	case l.Examined == nil:
+	case l.Examined == nil || !l.Examined.Compared:
 		return Step{DoExamine, "what it wrote last may be on nobody else"}
 	case !l.Examined.Crashed:
 		return waits("it was stopped in good order. Way out: start it")

@@ -22,7 +22,7 @@ func TestEachStepIsNamedForWhatIsSeen(t *testing.T) {
 	archived := rejoin.Journal{Extra: extra, Archive: "/a"}
 	tried := rejoin.Journal{Extra: extra, Archive: "/a", Tried: map[rejoin.How]string{rejoin.Rewind: "too late", rejoin.Clone: "no rights"}}
 	at := func(s rejoin.Stage) rejoin.Journal { j := archived; j.Stage, j.Incarnation = s, "1"; return j }
-	crashed := &rejoin.Examined{Crashed: true, Extra: extra}
+	crashed := &rejoin.Examined{Crashed: true, Compared: true, Extra: extra}
 	dead := rejoin.Local{Policy: rejoin.Rewind, Dead: true, LedLast: true, Known: true}
 	up := rejoin.Local{Policy: rejoin.Rewind, Up: true, Incarnation: "2", Extra: extra, LedLast: true, Known: true}
 	with := func(l rejoin.Local, change func(*rejoin.Local)) rejoin.Local { change(&l); return l }
@@ -47,8 +47,9 @@ func TestEachStepIsNamedForWhatIsSeen(t *testing.T) {
 		{"one that may not be started", with(dead, func(l *rejoin.Local) { l.MayStart = "not set" }), rejoin.DoNothing, "not set"},
 		{"one whose end nobody has seen", with(dead, func(l *rejoin.Local) { l.Dead = false }), rejoin.DoNothing, ""},
 		{"one that cannot be looked at", with(dead, func(l *rejoin.Local) { l.Dead, l.Unsure = false, "no ibdata1" }), rejoin.DoNothing, "no ibdata1"},
-		{"stopped in good order", with(dead, func(l *rejoin.Local) { l.Examined = &rejoin.Examined{Extra: extra} }), rejoin.DoNothing, "good order"},
-		{"crashed with nothing extra", with(dead, func(l *rejoin.Local) { l.Examined = &rejoin.Examined{Crashed: true} }), rejoin.DoStart, ""},
+		{"stopped in good order", with(dead, func(l *rejoin.Local) { l.Examined = &rejoin.Examined{Compared: true, Extra: extra} }), rejoin.DoNothing, "good order"},
+		{"crashed with nothing extra", with(dead, func(l *rejoin.Local) { l.Examined = &rejoin.Examined{Crashed: true, Compared: true} }), rejoin.DoStart, ""},
+		{"crashed, and nobody was asked", with(dead, func(l *rejoin.Local) { l.Examined = &rejoin.Examined{Crashed: true} }), rejoin.DoExamine, ""},
 		{"crashed, not archived", with(dead, func(l *rejoin.Local) { l.Examined = crashed }), rejoin.DoArchive, extra},
 		{"crashed, archived", with(dead, func(l *rejoin.Local) { l.Examined, l.Journal = crashed, archived }), rejoin.DoRewind, ""},
 		{"it could not be rewound", with(dead, func(l *rejoin.Local) { l.Examined, l.Journal = crashed, tried }), rejoin.DoStart, "copy"},
@@ -77,7 +78,7 @@ func TestEachStepIsNamedForWhatIsSeen(t *testing.T) {
 
 func TestNothingIsBegunWhereSomethingCouldBeLost(t *testing.T) {
 	diverged := rejoin.Local{Policy: rejoin.Clone, Up: true, Extra: "u:9", Known: true, Journal: rejoin.Journal{Extra: "u:9", Archive: "/a"}}
-	crashed := rejoin.Local{Policy: rejoin.Rewind, Dead: true, LedLast: true, Known: true, Examined: &rejoin.Examined{Crashed: true, Extra: "u:9"},
+	crashed := rejoin.Local{Policy: rejoin.Rewind, Dead: true, LedLast: true, Known: true, Examined: &rejoin.Examined{Crashed: true, Compared: true, Extra: "u:9"},
 		Journal: rejoin.Journal{Extra: "u:9", Archive: "/a"}}
 	change := map[string]func(*registry.Database){
 		"nobody reigns":   func(d *registry.Database) { d.Phase = registry.Promoting },
@@ -110,5 +111,40 @@ func TestNothingIsBegunWhereSomethingCouldBeLost(t *testing.T) {
 				t.Errorf("with %+v archived: %+v, want the archive first", archive, got)
 			}
 		}
+	}
+}
+
+// A primary that its init system does not start is started by baton when nobody can replace it.
+func TestAPrimaryThatNobodyCanReplaceIsStarted(t *testing.T) {
+	crashed := rejoin.Local{Policy: rejoin.Rewind, Dead: true, LedLast: true, Known: true, Examined: &rejoin.Examined{Crashed: true}}
+	refused := func(d *registry.Database) { d.Refusal = registry.Cause{Code: "AckersMissing"} }
+	reigning := func(d *registry.Database) { d.Primary = "db1"; refused(d) }
+	fenced := func(d *registry.Database) { d.Phase, d.Primary, d.Former = registry.Fencing, "", "db1"; refused(d) }
+	for _, c := range []struct {
+		name   string
+		edit   func(*registry.Database)
+		change func(*rejoin.Local)
+		verb   rejoin.Verb
+	}{
+		{"it reigns", reigning, nil, rejoin.DoStart},
+		{"it reigned", fenced, nil, rejoin.DoStart},
+		{"nobody has looked", fenced, func(l *rejoin.Local) { l.Examined = nil }, rejoin.DoExamine},
+		{"stopped in good order", fenced, func(l *rejoin.Local) { l.Examined = &rejoin.Examined{} }, rejoin.DoNothing},
+		{"it runs", fenced, func(l *rejoin.Local) { l.Dead, l.Up = false, true }, rejoin.DoNothing},
+		{"baton may not", fenced, func(l *rejoin.Local) { l.MayStart = "not set" }, rejoin.DoNothing},
+		{"somebody can replace it", func(d *registry.Database) { fenced(d); d.Refusal = registry.Cause{} }, nil, rejoin.DoNothing},
+		{"another one reigned", func(d *registry.Database) { fenced(d); d.Former = "db2" }, nil, rejoin.DoNothing},
+		{"it is paused", func(d *registry.Database) { fenced(d); d.Policy.Paused = true }, nil, rejoin.DoNothing},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, l := reigns(), crashed
+			c.edit(d)
+			if c.change != nil {
+				c.change(&l)
+			}
+			if got := rejoin.Next(d, "db1", l); got.Verb != c.verb {
+				t.Errorf("got %+v, want %s", got, c.verb)
+			}
+		})
 	}
 }

@@ -33,6 +33,10 @@ const (
 	kindAdvanceChange    kind = 40
 	kindPrepare          kind = 41
 	kindRejoin           kind = 48
+	kindDegrade          kind = 50
+	kindRearm            kind = 51
+	kindAcceptLoss       kind = 52
+	kindForfeit          kind = 53
 )
 
 // kinds makes an empty command of each kind.
@@ -57,6 +61,10 @@ var kinds = map[kind]func() registry.Command{
 	kindAdvanceChange:    func() registry.Command { return &registry.AdvanceChange{} },
 	kindPrepare:          func() registry.Command { return &registry.Prepare{} },
 	kindRejoin:           func() registry.Command { return &registry.Rejoin{} },
+	kindDegrade:          func() registry.Command { return &registry.Degrade{} },
+	kindRearm:            func() registry.Command { return &registry.Rearm{} },
+	kindAcceptLoss:       func() registry.Command { return &registry.AcceptLoss{} },
+	kindForfeit:          func() registry.Command { return &registry.Forfeit{} },
 }
 
 // kindOf is the number of c.

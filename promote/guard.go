@@ -14,6 +14,7 @@ import (
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote/lease"
 	"github.com/baton-db/baton/promote/promise"
+	"github.com/baton-db/baton/promote/recall"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -104,14 +105,6 @@ type done struct {
 	since      string         // memory when target was read, and followed from there
 	seen       mysqld.GTIDSet // the newest position of a process while it reigned
 	settled    bool           // see Settled
-	source     source
-}
-
-// source is an address as it was last read, and as members are known by.
-type source struct {
-	host    string
-	port    uint16
-	address string
 }
 
 // NewGuard opens the promise file. promise.ErrLost means that it is damaged: nothing may be acknowledged by this server
@@ -164,7 +157,7 @@ func (g *Guard) Report() health.Guard {
 	if g.done.closedBy != o.Incarnation {
 		r.Closed, r.ClosedPosition = 0, ""
 	}
-	if g.done.follows != o.Incarnation || !remembers(g.done.since, o) {
+	if g.done.follows != o.Incarnation || !recall.Lasts(g.done.since, o) {
 		r.CaughtUp = false
 	}
 	if g.done.provedBy != o.Incarnation {
@@ -182,7 +175,7 @@ func (g *Guard) Report() health.Guard {
 		r.Marked, r.Open = 0, 0
 	}
 	r.Follows = g.done.record.Follows
-	r.Amnesiac = !remembers(g.done.record.Whole, o)
+	r.Amnesiac = !recall.Lasts(g.done.record.Whole, o)
 	return r
 }
 
@@ -306,10 +299,7 @@ func (g *Guard) local() Local {
 	l := Local{Returning: returning, Record: g.done.record, Process: o.Process, Incarnation: o.Incarnation,
 		Answers: o.Good && o.Unreachable < 500*time.Millisecond, ReadOnly: o.Status.ReadOnly, SemiSync: SemiSync(o.Status.SemiSync.ReplicaEnabled)}
 	if r := o.Status.Replication; r != nil {
-		if r.SourceHost != g.done.source.host || r.SourcePort != g.done.source.port {
-			g.done.source = source{r.SourceHost, r.SourcePort, sourceAddress(r)}
-		}
-		l.Source = g.done.source.address
+		l.Source = sourceAddress(r)
 		l.Receiving, l.Connected = r.Receiver != mysqld.ReceiverStopped, r.Receiver == mysqld.ReceiverRunning
 	}
 	if g.done.fencedBy == o.Incarnation {

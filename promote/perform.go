@@ -11,6 +11,7 @@ import (
 	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote/promise"
+	"github.com/baton-db/baton/promote/recall"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -110,7 +111,7 @@ func (g *Guard) attest(ctx context.Context, d *registry.Database) error {
 		return fmt.Errorf("still takes writes")
 	}
 	if g.reignedHere(d, o) {
-		if err := g.keep(func(r *promise.Record) { r.Whole = memory(o) }); err != nil {
+		if err := g.keep(func(r *promise.Record) { r.Whole = recall.Memory(o) }); err != nil {
 			return err
 		}
 	}
@@ -259,7 +260,7 @@ func (g *Guard) marked(d *registry.Database, o health.Observation) error {
 		holds = ""
 	}
 	return g.keep(func(r *promise.Record) {
-		r.Marked, r.MarkedBy, r.Whole, r.Holds = d.Epoch, o.Incarnation, memory(o), holds
+		r.Marked, r.MarkedBy, r.Whole, r.Holds = d.Epoch, o.Incarnation, recall.Memory(o), holds
 	})
 }
 
@@ -299,11 +300,11 @@ func (g *Guard) follow(ctx context.Context, d *registry.Database, s Step) error 
 	}
 	whole := process != "" && process == o.Incarnation
 	g.mu.Lock()
-	g.done.follows, g.done.target, g.done.since = o.Incarnation, mysqld.GTIDSet{}, memory(o)
+	g.done.follows, g.done.target, g.done.since = o.Incarnation, mysqld.GTIDSet{}, recall.Memory(o)
 	g.mu.Unlock()
 	err = g.keep(func(r *promise.Record) {
 		if whole {
-			r.Whole = memory(o)
+			r.Whole = recall.Memory(o)
 		}
 		r.ReignOver(o.Incarnation, d.Epoch)
 	})
@@ -348,8 +349,8 @@ func (g *Guard) rejoin(ctx context.Context, d *registry.Database, s Step) error 
 		return fmt.Errorf("read the position of %s: %w", s.Source.ID, err)
 	}
 	g.mu.Lock()
-	known := g.done.report.CaughtUp && g.done.follows == o.Incarnation && g.done.record.Follows == d.Epoch && remembers(g.done.since, o)
-	g.done.follows, g.done.target, g.done.since = o.Incarnation, target, memory(o)
+	known := g.done.report.CaughtUp && g.done.follows == o.Incarnation && g.done.record.Follows == d.Epoch && recall.Lasts(g.done.since, o)
+	g.done.follows, g.done.target, g.done.since = o.Incarnation, target, recall.Memory(o)
 	g.mu.Unlock()
 	if !known {
 		g.note(func(r *health.Guard) { r.CaughtUp = false })
@@ -393,7 +394,7 @@ func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error
 			return err
 		}
 		g.mu.Lock()
-		g.done.target, g.done.follows, g.done.since = target, o.Incarnation, memory(o)
+		g.done.target, g.done.follows, g.done.since = target, o.Incarnation, recall.Memory(o)
 		g.mu.Unlock()
 	}
 	if o.Err != nil {
@@ -403,7 +404,7 @@ func (g *Guard) measure(ctx context.Context, d *registry.Database, s Step) error
 		g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: still lacks %s", Measure, lacks) })
 		return errNotYet
 	}
-	if err := g.keep(func(r *promise.Record) { r.Whole = memory(o) }); err != nil {
+	if err := g.keep(func(r *promise.Record) { r.Whole = recall.Memory(o) }); err != nil {
 		return err
 	}
 	g.note(func(r *health.Guard) { r.CaughtUp = true })

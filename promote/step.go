@@ -136,9 +136,6 @@ func (g local) registered() bool {
 }
 
 func wait(format string, args ...any) Step {
-	if len(args) == 0 {
-		return Step{Verb: Wait, Why: format}
-	}
 	return Step{Verb: Wait, Why: fmt.Sprintf(format, args...)}
 }
 

@@ -14,6 +14,9 @@ import (
 // thread with the one before. After a gap everything that the source has must be seen to arrive again. g.mu is held.
 func (g *Guard) watchMemory(o health.Observation) {
 	now := recall.Memory(o)
+	if now == "" {
+		return // there is nothing to compare yet
+	}
 	if g.done.record.Whole != now && recall.Lasts(g.done.record.Whole, o) {
 		g.done.record.Whole = now
 	}

@@ -29,6 +29,23 @@ func (g *Guard) watchMemory(o health.Observation) {
 	}
 }
 
+// remembers reports whether the server has everything that it acknowledged, as it was observed.
+func (g *Guard) remembers(o health.Observation) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.watchMemory(o)
+	return g.done.report.CaughtUp && recall.Lasts(g.done.record.Whole, o)
+}
+
+// goOnRemembering is for a server that was whole and has applied all of it since, with its receiver stopped: MariaDB has
+// deleted the relay log to follow another, and nothing was in it.
+func (g *Guard) goOnRemembering(o health.Observation) error {
+	g.mu.Lock()
+	g.done.since = recall.Memory(o)
+	g.mu.Unlock()
+	return g.keep(func(r *promise.Record) { r.Whole = recall.Memory(o) })
+}
+
 // beginMemory writes down, before the server follows the winner of d, that from now on it may acknowledge in this epoch: an
 // agent that is killed in the middle must not begin anew. It returns the process whose memory is whole when it follows, or "".
 //

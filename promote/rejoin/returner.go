@@ -84,6 +84,7 @@ type Returner struct {
 	factsAt  time.Time
 	examined *Examined
 	started  time.Time // when baton last started the server
+	died     time.Time // when it was first seen dead; zero: it is not
 	report   *health.Returning
 	archived []health.Archived
 }
@@ -273,6 +274,9 @@ func (r *Returner) learn(ctx context.Context) {
 	r.mu.Unlock()
 }
 
+// justDied is longer than a leader takes to end a reign that it can end, also one with a lease.
+const justDied = 5 * time.Second
+
 func up(o health.Observation) bool { return o.Good && o.Unreachable == 0 && !o.Process.Gone() }
 
 // local puts together what Next needs to know.
@@ -298,6 +302,12 @@ func (r *Returner) local(d *registry.Database) Local {
 		}
 		l.Examined = r.examined
 	}
+	if !l.Dead {
+		r.died = time.Time{}
+	} else if r.died.IsZero() {
+		r.died = time.Now()
+	}
+	l.JustDied = l.Dead && time.Since(r.died) < justDied
 	if r.cfg.Start == nil || r.cfg.Stop == nil {
 		l.MayStart = "baton does not know how to start and stop it. Way out: start it, or set mysql.start and mysql.stop in the node's file"
 	}

@@ -95,6 +95,8 @@ type Local struct {
 	MayStart, MayClone string
 	// Waiting says that a start was made lately, and the server is not up yet.
 	Waiting bool
+	// JustDied says that it was seen dead only lately, so that a leader may not have acted on it yet.
+	JustDied bool
 }
 
 // Examined is what the last log of a dead server says.
@@ -202,9 +204,12 @@ func needed(d *registry.Database, me registry.InstanceID) bool {
 }
 
 // missed is for a primary that has ended and that nobody can replace. It is started as it is: what it holds may be nowhere
-// else, and it is closed until it is elected again.
+// else, and it is closed until it is elected again. That cannot be taken back, a start commits what waited in it; and what is
+// refused at its end may be older than its end, or be over in a moment.
 func missed(d *registry.Database, l Local) Step {
 	switch {
+	case l.JustDied:
+		return waits("it has just ended, and another may be elected")
 	case l.Examined == nil:
 		return Step{DoExamine, "nobody can replace it"}
 	case !l.Examined.Crashed:

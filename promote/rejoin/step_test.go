@@ -129,6 +129,7 @@ func TestAPrimaryThatNobodyCanReplaceIsStarted(t *testing.T) {
 		{"it reigns", reigning, nil, rejoin.DoStart},
 		{"it reigned", fenced, nil, rejoin.DoStart},
 		{"nobody has looked", fenced, func(l *rejoin.Local) { l.Examined = nil }, rejoin.DoExamine},
+		{"it ended a moment ago", reigning, func(l *rejoin.Local) { l.JustDied = true }, rejoin.DoNothing},
 		{"stopped in good order", fenced, func(l *rejoin.Local) { l.Examined = &rejoin.Examined{} }, rejoin.DoNothing},
 		{"it runs", fenced, func(l *rejoin.Local) { l.Dead, l.Up = false, true }, rejoin.DoNothing},
 		{"baton may not", fenced, func(l *rejoin.Local) { l.MayStart = "not set" }, rejoin.DoNothing},

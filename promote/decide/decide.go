@@ -145,7 +145,7 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 	cause := func(code, format string, args ...any) registry.Cause {
 		return registry.Cause{Code: code, Detail: fmt.Sprintf(format, args...)}
 	}
-	deaf, hears := e.ackersHear()
+	deaf, hears := e.hear(e.listeners())
 	switch {
 	case heard && h.Process.Gone():
 		return cause(PrimaryGone, "the process of %s is %s", id, h.Process), doubt
@@ -170,20 +170,24 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 		id, e.age(id).Seconds(), hears, h.Probed)
 }
 
-// ackersHear counts the ackers that can be asked: who has heard nothing from the primary, and who has.
-func (e election) ackersHear() (deaf, hears int) {
-	for _, id := range e.listeners() {
+// hear counts who of ids can be asked: who has heard nothing from the primary, and who has.
+func (e election) hear(ids []registry.InstanceID) (deaf, hears int) {
+	for _, id := range ids {
 		h, ok := e.fresh(id)
-		if !ok || h.Replication == nil || e.moved(h) {
-			continue
-		}
-		if millis(h.Replication.SilenceMillis) >= e.rules.Deaf {
-			deaf++
-		} else {
+		switch {
+		case !ok || h.Replication == nil || e.moved(h):
+		case e.hears(h):
 			hears++
+		default:
+			deaf++
 		}
 	}
 	return deaf, hears
+}
+
+// hears reports whether h, who replicates, has heard the primary of late.
+func (e election) hears(h health.Heard) bool {
+	return millis(h.Replication.SilenceMillis) < e.rules.Deaf
 }
 
 // listeners are who could hear the primary: its ackers, and all replicas of one that waits for nobody.

@@ -38,10 +38,10 @@ func (e election) degrade(to registry.Durability, code, why string) Decision {
 func (e election) lonely() (bool, string) {
 	h, ok := e.fresh(e.d.Primary)
 	k := e.d.K
-	if e.d.Change != nil {
-		k = max(k, e.d.Change.K)
+	if e.d.Change != nil && e.d.Change.K > 0 {
+		k = e.d.Change.K // so many the server waits for already, also where it is to be lossless again with fewer than before
 	}
-	_, hears := e.ackersHear()
+	_, hears := e.hear(e.d.Ackers) // who hears it and is no acker acknowledges nothing
 	if !ok || !h.Canary.WaitingForAcks || millis(h.Canary.BlockedMillis) < e.rules.Lonely || hears >= k {
 		return false, ""
 	}
@@ -50,12 +50,13 @@ func (e election) lonely() (bool, string) {
 }
 
 // rearm begins the return to lossless once as many ackers as commits are to wait for have caught up. That is a hint: what
-// proves it is the commit that the primary has acknowledged after that.
+// proves it is the commit that the primary has acknowledged after that. Who had caught up, and does not hear the primary any
+// more, does not count: it would be lonely again at once, and again.
 func (e election) rearm() Decision {
 	k, there := e.d.Policy.K, 0
 	for _, id := range e.d.Ackers {
-		h, ok := e.fresh(id)
-		if ok && h.Guard.Follows == e.d.Epoch && h.Guard.CaughtUp && h.Replication != nil && h.Replication.SemiSync {
+		h := e.view[id]
+		if e.ready(id) && h.Guard.Follows == e.d.Epoch && h.Guard.CaughtUp && h.Replication != nil && h.Replication.SemiSync && e.hears(h) {
 			there++
 		}
 	}

@@ -62,6 +62,9 @@ func TestWhatCommitsAreWorthIsDecidedInOrder(t *testing.T) {
 		"alone already":                     {group(3).degraded().guard("db2", uncaught).guard("db3", uncaught), "waiting " + RunsAlone},
 		"nobody has caught up":              {group(3).degraded().k(2).guard("db2", uncaught), "waiting " + RunsAlone},
 		"one has caught up":                 {group(3).degraded().guard("db3", uncaught), "*registry.Rearm"},
+		"who had caught up is deaf":         {group(3).degraded().deaf("db2", "db3"), "waiting " + RunsAlone},
+		"who had caught up is gone":         {group(3).degraded().process("db2", health.ProcessExited).process("db3", health.ProcessExited), "rotation db2 " + ReplicaUnheard},
+		"who hears it is no acker":          {group(3).degraded().with(func(d *registry.Database) { d.Ackers, d.Change = d.Ackers[:1], &registry.Change{K: 1} }).lonely(6000).hears("db3"), "*registry.Degrade"},
 		"it is not proved":                  {group(3).degraded().with(func(d *registry.Database) { d.Change, d.Revision = &registry.Change{K: 1}, 5 }), "waiting " + AckersChanging},
 		"it is proved":                      {group(3).degraded().with(func(d *registry.Database) { d.Change, d.Revision = &registry.Change{K: 1}, 5 }).guard("db1", func(g *health.Guard) { g.Proved = 5 }), "advance at 5"},
 		"alone again":                       {group(3).degraded().with(func(d *registry.Database) { d.Change = &registry.Change{K: 1} }).lonely(6000), "*registry.Degrade"},
@@ -74,6 +77,31 @@ func TestWhatCommitsAreWorthIsDecidedInOrder(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 		c.scene.accepted(t)
+	}
+}
+
+// What was decided from a view is not taken back from the same view: two commands that undo each other would be committed as
+// fast as the log can.
+func TestAReturnToLosslessIsNotTakenBackAtOnce(t *testing.T) {
+	for name, s := range map[string]*scene{
+		"it has waited for long":     group(3).degraded().canary(6000, true),
+		"one is gone":                group(3).degraded().canary(6000, true).process("db2", health.ProcessExited).deaf("db2"),
+		"it waited for more before":  group(4).degraded().canary(6000, true).deaf("db3", "db4").with(func(d *registry.Database) { d.K = 2 }),
+		"none of them hears it":      group(3).degraded().lonely(6000),
+		"a replica is not an acker":  group(4).degraded().canary(6000, true).deaf("db2", "db3").with(func(d *registry.Database) { d.Ackers = d.Ackers[:2] }),
+		"it is to wait for more now": group(4).degraded().canary(6000, true).deaf("db4").with(func(d *registry.Database) { d.Policy.K = 2 }),
+	} {
+		first := Decide(s.d, s.view, s.rules, s.clock).Command
+		if c, ok := first.(*registry.Rearm); ok {
+			next, err := c.Apply(stateOf(t, s.d))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			s.d, _ = next.Database(s.d.Name)
+			if c, ok := Decide(s.d, s.view, s.rules, s.clock).Command.(*registry.Degrade); ok {
+				t.Errorf("%s: lossless again, and then %s", name, c.Cause)
+			}
+		}
 	}
 }
 

@@ -103,6 +103,11 @@ func (s *scene) deaf(ids ...registry.InstanceID) *scene {
 	}
 	return s
 }
+
+// hears takes deaf back.
+func (s *scene) hears(id registry.InstanceID) *scene {
+	return s.change(id, func(h *health.Heard) { h.Replication.SilenceMillis = 0 })
+}
 func (s *scene) guard(id registry.InstanceID, f func(*health.Guard)) *scene {
 	return s.change(id, func(h *health.Heard) { f(&h.Guard) })
 }

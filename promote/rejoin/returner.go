@@ -1,6 +1,7 @@
 package rejoin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,6 +83,7 @@ type Returner struct {
 	facts    *Facts
 	factsOf  string // the process from which they are
 	factsAt  time.Time
+	unknown  string // why there are no facts
 	examined *Examined
 	started  time.Time // when baton last started the server
 	died     time.Time // when it was first seen dead; zero: it is not
@@ -266,6 +268,9 @@ func (r *Returner) learn(ctx context.Context) {
 		err = store(r.path("server"), f)
 	}
 	if err != nil {
+		r.mu.Lock()
+		r.unknown = err.Error()
+		r.mu.Unlock()
 		r.log.Debug("learn how the server was started", "err", err)
 		return
 	}
@@ -288,7 +293,7 @@ func (r *Returner) local(d *registry.Database) Local {
 	if w := me.Rejoin; w.Epoch == d.Epoch && w.AtMillis != r.journal.WishMillis {
 		r.journal.Tried, r.journal.WishMillis = nil, w.AtMillis
 	}
-	l := Local{Journal: r.journal, Policy: r.cfg.Policy, Up: up(o), Incarnation: o.Incarnation, LedLast: ledLast, Known: r.facts != nil,
+	l := Local{Journal: r.journal, Policy: r.cfg.Policy, Up: up(o), Incarnation: o.Incarnation, LedLast: ledLast, Known: r.facts != nil, Unknown: cmp.Or(r.unknown, "it was never up beside this agent. Way out: start it"),
 		Waiting: time.Since(r.started) < startLimit}
 	if me.Rejoin.Epoch == d.Epoch {
 		l.Wish = How(me.Rejoin.How)

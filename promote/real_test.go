@@ -46,15 +46,16 @@ type trio struct {
 	log     *atomicLog
 	servers []*lab.Server
 	guards  []*promote.Guard
+	board   *health.Board
 	unasked atomic.Bool // nobody is told how the database stands
 }
 
 func startTrio(t *testing.T, family lab.Family) *trio {
 	t.Helper()
 	bin := labtest.Require(t, family)
-	c := &trio{t: t, log: &atomicLog{Feed: registry.NewFeed(registry.New("test"))}}
+	c := &trio{t: t, log: &atomicLog{Feed: registry.NewFeed(registry.New("test"))}, board: health.NewBoard()}
 	c.servers = labtest.StartEach(t, bin, 3, func(_ int, o *lab.Options) { o.Supervise = 300 * time.Millisecond })
-	board := health.NewBoard()
+	board := c.board
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	t.Cleanup(func() { cancel(); all.Wait() })

@@ -28,12 +28,16 @@ func (e election) change() Decision {
 		}
 		return e.remove(m)
 	}
+	_, hears := e.hear(e.d.Ackers)
 	switch want := e.d.Policy.K; {
 	case want == e.d.K || !e.d.IsLossless():
 		return Decision{}
 	case want > len(e.d.Ackers):
 		return waiting(AckersMissing, "commits are to wait for %d acknowledgements, and %d replicas can acknowledge. Way out: add another member, or ask for fewer",
 			want, len(e.d.Ackers))
+	case want > e.d.K && hears < want: // every commit would wait; where the policy is to go on alone, it would, and again
+		return waiting(AckersMissing, "commits are to wait for %d acknowledgements, and %d of %v hear %s. Way out: bring the others back, or ask for fewer",
+			want, hears, e.d.Ackers, e.d.Primary)
 	default:
 		return e.changeAckers(registry.ChangeAckers{K: want}, AcksChange, fmt.Sprintf("from %d to %d", e.d.K, want))
 	}

@@ -51,7 +51,8 @@ func (e election) lonely() (bool, string) {
 
 // rearm begins the return to lossless once as many ackers as commits are to wait for have caught up. That is a hint: what
 // proves it is the commit that the primary has acknowledged after that. Who had caught up, and does not hear the primary any
-// more, does not count: it would be lonely again at once, and again.
+// more, does not count: it would be lonely again at once, and again. What the policy asks for and was never reached is asked for
+// when it is lossless (fewest).
 func (e election) rearm() Decision {
 	k, there := e.d.Policy.K, 0
 	for _, id := range e.d.Ackers {
@@ -59,6 +60,9 @@ func (e election) rearm() Decision {
 		if e.ready(id) && h.Guard.Follows == e.d.Epoch && h.Guard.CaughtUp && h.Replication != nil && h.Replication.SemiSync && e.hears(h) {
 			there++
 		}
+	}
+	if there < k {
+		k = e.fewest()
 	}
 	if there < k {
 		return waiting(RunsAlone, "commits on %s wait for nobody since epoch %d, and can be lost: %d of %v have caught up, need %d. Way out: bring them back",
@@ -214,18 +218,14 @@ func (e election) leastLoss(voters []voter) (candidate, mysqld.GTIDSet, bool) {
 }
 
 // alone is k, how many acknowledgements the winner's commits are to wait for, or 0: in an async database, and where too few
-// can acknowledge after a reign that waited for nobody either, or when an operator accepts a loss.
+// can acknowledge when an operator accepts a loss, or after a degraded reign. That one had begun to wait for nobody by the
+// policy of then or by an operator's word, and a restart does not take it back; as many as are there make it lossless again.
 func (e election) alone(k int, enough bool) int {
 	switch {
 	case e.d.Durability == registry.Async && e.d.Policy.Async():
 		return 0
-	case !enough && (e.d.Accepted != nil || e.d.Durability == registry.Degraded && (e.d.Policy.Degrades() || e.bornAlone())):
+	case !enough && (e.d.Accepted != nil || e.d.Durability == registry.Degraded):
 		return 0
 	}
 	return k
-}
-
-// bornAlone reports whether the last reign began with a loss that an operator accepted: what he accepted then still holds.
-func (e election) bornAlone() bool {
-	return e.d.Loss != nil && e.d.Alone != nil && e.d.Loss.Epoch == e.d.Alone.Epoch
 }

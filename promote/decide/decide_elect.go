@@ -271,7 +271,7 @@ func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, w
 		}
 	}
 	k, enough := e.acks(c.Ackers)
-	if c.K = e.alone(k, enough); c.K == 0 && len(c.Ackers) == 0 && e.d.Policy.Degrades() && e.clock.InPhase < e.rules.Patience {
+	if c.K = e.alone(k, enough); c.K == 0 && len(c.Ackers) == 0 && !e.d.Policy.Async() && e.clock.InPhase < e.rules.Patience {
 		return Decision{} // somebody may come who acknowledges
 	}
 	if c.K > 0 && !enough {

@@ -71,7 +71,9 @@ func TestWhatCommitsAreWorthIsDecidedInOrder(t *testing.T) {
 		"to be async":                       {group(3).with(func(d *registry.Database) { d.Policy.Durability = registry.Async }), "*registry.Degrade"},
 		"async":                             {group(3).async(), "nothing"},
 		"to be lossless again":              {group(3).async().with(func(d *registry.Database) { d.Policy.Durability = "" }), "*registry.Rearm"},
-		"another k waits while it is alone": {group(3).degraded().with(func(d *registry.Database) { d.Policy.K = 2 }).guard("db3", uncaught), "waiting " + RunsAlone},
+		"a k that was never reached":        {group(3).degraded().with(func(d *registry.Database) { d.Policy.K = 2 }).guard("db3", uncaught), "*registry.Rearm"},
+		"a k after a reign begun alone":     {group(3).degraded().with(func(d *registry.Database) { d.Policy.K, d.K = 2, 0 }).guard("db3", uncaught), "waiting " + RunsAlone},
+		"more than hear it are to be asked": {group(3).deaf("db3").with(func(d *registry.Database) { d.Policy.K = 2 }), "waiting " + AckersMissing},
 	} {
 		if got := c.scene.outcome(); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -127,6 +129,14 @@ func TestADegradedPrimaryIsNotReplacedAndTheRefusalSaysWhatIsMissing(t *testing.
 		t.Errorf("restarted: %s, want %s", got, want)
 	}
 	back.accepted(t)
+	// Also where it began so by the word of an operator, in a database that is to block otherwise.
+	back.d.Policy.WhenAlone = registry.Block
+	if got, want := back.outcome(), "elect 2 db1 by closed base u1:1-14 ackers  k 0 (Elected)"; got != want {
+		t.Errorf("restarted, to block: %s, want %s", got, want)
+	}
+	if got := back.inPhase(0).outcome(); got != "nothing" {
+		t.Errorf("restarted just now, and an acker may come: %s", got)
+	}
 }
 
 const containing = "Way out: "

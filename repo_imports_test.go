@@ -40,7 +40,7 @@ var picture = map[string][]string{
 	"dnsserver":        {"registry", "internal/portuse"},
 	"hostsgen":         {"registry"},
 	"health":           {"registry", "mysqld", "mysqld/process", "internal/beat"},
-	"promote":          {"registry", "health", "mysqld", "promote/promise", "promote/lease", "promote/recall", "internal/beat"},
+	"promote":          {"registry", "health", "mysqld", "promote/promise", "promote/recall", "promote/lease", "internal/beat"},
 	"promote/decide":   {"registry", "health", "mysqld", "internal/beat", "promote/lease"},
 	"promote/lease":    {},
 	"promote/promise":  {"registry"},

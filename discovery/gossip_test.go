@@ -133,11 +133,18 @@ func (c *cluster) othersSee(i int, s discovery.State) func() bool {
 // The wait for the first probe is a matter of chance and has a bound: each member is probed once in each round of each
 // other one, so that with 2 members 2 probe intervals may pass, with 3 members 3, with 5 members 7. Then it takes 1 to fail a
 // probe and 4 of suspicion, and some rounds of news.
+//
+// The race detector's runtime itself fails now and then on a timer of one of many bubbles (a nil pointer below
+// runtime.maybeRunChan, Go 1.26), so with it there are fewer; make test runs this test without it as well.
 func TestSilentMemberIsFoundInTime(t *testing.T) {
+	runs := 20
+	if raceDetector {
+		runs = 3
+	}
 	for members, limit := range map[int]time.Duration{2: 700 * time.Millisecond, 3: 700 * time.Millisecond, 5: time.Second} {
 		t.Run(strconv.Itoa(members), func(t *testing.T) {
 			var all []time.Duration
-			for range 20 {
+			for range runs {
 				synctest.Test(t, func(t *testing.T) { all = append(all, detection(t, members, limit)) })
 			}
 			slices.Sort(all)

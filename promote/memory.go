@@ -14,6 +14,9 @@ import (
 // thread with the one before. After a gap everything that the source has must be seen to arrive again. g.mu is held.
 func (g *Guard) watchMemory(o health.Observation) {
 	now := recall.Memory(o)
+	if now == "" {
+		return // there is nothing to compare yet
+	}
 	if g.done.record.Whole != now && recall.Lasts(g.done.record.Whole, o) {
 		g.done.record.Whole = now
 	}
@@ -24,6 +27,23 @@ func (g *Guard) watchMemory(o health.Observation) {
 	default:
 		g.done.target, g.done.report.CaughtUp = mysqld.GTIDSet{}, false
 	}
+}
+
+// remembers reports whether the server has everything that it acknowledged, as it was observed.
+func (g *Guard) remembers(o health.Observation) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.watchMemory(o)
+	return g.done.report.CaughtUp && recall.Lasts(g.done.record.Whole, o)
+}
+
+// goOnRemembering is for a server that was whole and has applied all of it since, with its receiver stopped: MariaDB has
+// deleted the relay log to follow another, and nothing was in it.
+func (g *Guard) goOnRemembering(o health.Observation) error {
+	g.mu.Lock()
+	g.done.since = recall.Memory(o)
+	g.mu.Unlock()
+	return g.keep(func(r *promise.Record) { r.Whole = recall.Memory(o) })
 }
 
 // beginMemory writes down, before the server follows the winner of d, that from now on it may acknowledge in this epoch: an

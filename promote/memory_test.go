@@ -153,3 +153,33 @@ func TestAMariaDBWhoseThreadsWereStartedByHandIsMeasuredAnew(t *testing.T) {
 	a.do(d, Measure)
 	a.amnesiac(false, "it has everything again")
 }
+
+// Who moves has applied everything before its relay log is deleted, so it has everything that it acknowledged: a fence may
+// count on it while the hand-over is being prepared, and it is not called back.
+func TestAnAckerThatMovesRemembersWhatItAcknowledged(t *testing.T) {
+	for _, flavor := range []mysqld.Flavor{mysqld.MySQL, mysqld.MariaDB} {
+		d := reigns(flavor, group(3))
+		a := newAcker(t, flavor)
+		a.paper.r.Promise = 1
+		a.agent()
+		primary, wanted := a.group.Servers()[0], a.group.Servers()[1]
+		if err := primary.OpenWrites(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		src := mysqld.Source{Host: "10.0.0.1", Port: 3306, SemiSync: true}
+		if err := wanted.Follow(t.Context(), src); err != nil {
+			t.Fatal(err)
+		}
+		a.do(d, Rejoin)
+		a.group.Commit(primary)
+		a.group.Settle()
+		a.do(d, Measure)
+		a.amnesiac(false, string(flavor)+": it has everything")
+		d.Handover = &registry.Handover{To: "db2", Movers: []registry.InstanceID{"db3"}, Cause: registry.Cause{Code: "Switchover"}}
+		a.do(d, Move)
+		a.amnesiac(false, string(flavor)+": it has moved")
+		if s := a.guard.Next(d); s.Verb != Wait {
+			t.Errorf("%s: it has moved, and next it is to %s: %s", flavor, s.Verb, s.Why)
+		}
+	}
+}

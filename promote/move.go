@@ -53,11 +53,18 @@ func (g *Guard) move(ctx context.Context, s Step) error {
 		g.note(func(r *health.Guard) { r.Doing = fmt.Sprintf("%s: %s still lacks %s", Move, s.Source.ID, lacks) })
 		return errNotYet
 	}
+	whole := g.remembers(own)
 	g.loud(s)
 	if err := g.server.Follow(ctx, src); err != nil {
 		return fmt.Errorf("follow %s: %w", s.Source.ID, err)
 	}
-	return connected(g.refresh(ctx))
+	o := g.refresh(ctx)
+	if whole && o.Err == nil && o.Incarnation == own.Incarnation && o.Status.Executed.Contains(own.Status.Position()) {
+		if err := g.goOnRemembering(o); err != nil {
+			return err
+		}
+	}
+	return connected(o)
 }
 
 func pointedAt(o health.Observation, address string) bool {

@@ -26,8 +26,10 @@ func TestDocumentedAccountsAreThoseOfTheLab(t *testing.T) {
 			line = strings.TrimSpace(line)
 			ours := strings.Contains(line, "'baton'@") || strings.Contains(line, "'repl'@") || strings.Contains(line, "TABLE baton.")
 			line = password.ReplaceAllString(strings.Replace(line, "CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1), " BY '...';")
-			if ours && !strings.Contains(part, "\n"+line+"\n") {
-				t.Errorf("%s: not documented: %s", family, line)
+			for _, want := range narrower(line) {
+				if ours && !strings.Contains(part, "\n"+want+"\n") && !(copies.MatchString(want) && strings.Contains(string(b), "\n"+want+"\n")) {
+					t.Errorf("%s: not documented: %s", family, want)
+				}
 			}
 		}
 		for _, flag := range documentedFlags(family) {
@@ -38,6 +40,23 @@ func TestDocumentedAccountsAreThoseOfTheLab(t *testing.T) {
 			}
 		}
 	}
+}
+
+// copies are grants that only those need whose servers are to become copies of each other; they have a part of their own.
+var copies = regexp.MustCompile(`CLONE_ADMIN|BACKUP_ADMIN|\.clone_`)
+
+// narrower is what an operator grants where the lab grants more: before a server has begun a copy once, some tables are not
+// there yet that it can grant when it needs to.
+func narrower(line string) []string {
+	if !strings.Contains(line, "performance_schema.*") {
+		return []string{line}
+	}
+	line, _, _ = strings.Cut(line, " --")
+	var all []string
+	for _, table := range []string{"replication_connection_status", "clone_status", "clone_progress"} {
+		all = append(all, strings.Replace(line, "performance_schema.*", "performance_schema."+table, 1))
+	}
+	return all
 }
 
 // documentedFlags are the flags of the lab that an operator needs too: those on which durability rests.

@@ -46,8 +46,8 @@ type Binaries struct {
 const versionTimeout = time.Minute
 
 // Find looks for a server of a family: for MySQL first in the prefix that scripts/get-mysql builds ($BATON_MYSQL_ROOT, else
-// baton/mysql in the user's cache directory), then, like MariaDB, in PATH and the usual sbin directories. When there is
-// none the error wraps ErrNoServer and says how to get it.
+// baton/mysql in the user's cache directory), then, like MariaDB, in PATH and the usual sbin directories. $BATON_MARIADB_ROOT
+// names a prefix in which MariaDB is, as scripts/get-mariadb-11.8 builds one. When there is none the error wraps ErrNoServer and says how to get it.
 func Find(family Family) (*Binaries, error) {
 	switch family {
 	case MySQL:
@@ -73,7 +73,11 @@ func findMySQL() (*Binaries, error) {
 
 func findMariaDB() (*Binaries, error) {
 	var candidates []*Binaries
-	for _, path := range append(lookup("mariadbd"), lookup("mysqld")...) {
+	paths := append(lookup("mariadbd"), lookup("mysqld")...)
+	if root := os.Getenv("BATON_MARIADB_ROOT"); root != "" {
+		paths = []string{filepath.Join(root, "usr", "sbin", "mariadbd")} // that one or none
+	}
+	for _, path := range paths {
 		basedir := filepath.Dir(filepath.Dir(path))
 		candidates = append(candidates, &Binaries{command: []string{path}, base: []string{"--basedir=" + basedir}, basedir: basedir})
 	}

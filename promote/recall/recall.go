@@ -11,8 +11,12 @@ import (
 
 // Memory names what a server's memory of what it received hangs on: its process, and on MariaDB the two threads that replicate
 // as well. There the relay log is deleted when a thread starts while neither runs; somebody who says STOP REPLICA and START
-// REPLICA by hand makes that happen in a moment, and the process goes on. It is "" while the process is not known.
+// REPLICA by hand makes that happen in a moment, and the process goes on. It is "" while the process is not known, or has not
+// answered yet: then nobody knows which of the two kinds it is.
 func Memory(o health.Observation) string {
+	if o.Status.Flavor == "" {
+		return ""
+	}
 	r := o.Status.Replication
 	if o.Status.Flavor != mysqld.MariaDB || r == nil {
 		return o.Incarnation
@@ -23,7 +27,7 @@ func Memory(o health.Observation) string {
 // Lasts reports whether nothing that was received when Memory was before can have been deleted since: the process is the same,
 // and one of the threads has run all the time. Each start of a thread has a number of its own.
 func Lasts(before string, o health.Observation) bool {
-	if now := Memory(o); before == now || o.Incarnation == "" {
+	if now := Memory(o); before == now || o.Incarnation == "" || now == "" {
 		return before == now && before != ""
 	}
 	process, threads, replica := strings.Cut(before, " ")

@@ -34,7 +34,8 @@ func TestMemoryLastsAsLongAsAThreadDoes(t *testing.T) {
 		{"a primary goes on", recall.Memory(source), source, true},
 		{"nothing is known", "", health.Observation{}, false},
 		{"MySQL keeps what it received", recall.Memory(at(mysqld.MySQL, "p1", 0, 0)), at(mysqld.MySQL, "p1", 0, 0), true},
-		{"also when its source is reset", recall.Memory(at(mysqld.MySQL, "p1", 0, 0)), health.Observation{Incarnation: "p1"}, true},
+		{"also when its source is reset", recall.Memory(at(mysqld.MySQL, "p1", 0, 0)), health.Observation{Incarnation: "p1", Status: mysqld.Status{Flavor: mysqld.MySQL}}, true},
+		{"an agent has just begun and the server has not answered", before, health.Observation{Incarnation: "p1"}, false},
 		{"but not in a restart", recall.Memory(at(mysqld.MySQL, "p1", 0, 0)), at(mysqld.MySQL, "p2", 0, 0), false},
 	} {
 		if got := recall.Lasts(c.before, c.now); got != c.want {

@@ -53,7 +53,24 @@ func (r *Returner) theirs(ctx context.Context, d *registry.Database) (mysqld.GTI
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	return r.Server.SourcePosition(ctx, src)
+	theirs, err := r.Server.SourcePosition(ctx, src)
+	if err != nil {
+		return mysqld.GTIDSet{}, err
+	}
+	return theirs, reigned(d, r.facts.Places.Flavor, theirs)
+}
+
+// reigned returns an error where a server at the primary's address has less than the reign began with: another one answers
+// there, or it was emptied, and what it lacks says nothing of what was acknowledged (G2).
+func reigned(d *registry.Database, flavor mysqld.Flavor, theirs mysqld.GTIDSet) error {
+	base, err := mysqld.ParseGTIDSet(flavor, d.Reign.Base)
+	if err != nil {
+		return fmt.Errorf("base of epoch %d: %w", d.Epoch, err)
+	}
+	if missing := base.Minus(theirs); !missing.IsEmpty() {
+		return fmt.Errorf("%s lacks %s, with which its reign began: it is not the server that was elected", d.Primary, missing)
+	}
+	return nil
 }
 
 // examine sees what a dead server has in its last log and the primary lacks.

@@ -1,6 +1,7 @@
 package rejoin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,8 +83,10 @@ type Returner struct {
 	facts    *Facts
 	factsOf  string // the process from which they are
 	factsAt  time.Time
+	unknown  string // why there are no facts
 	examined *Examined
 	started  time.Time // when baton last started the server
+	died     time.Time // when it was first seen dead; zero: it is not
 	report   *health.Returning
 	archived []health.Archived
 }
@@ -265,6 +268,9 @@ func (r *Returner) learn(ctx context.Context) {
 		err = store(r.path("server"), f)
 	}
 	if err != nil {
+		r.mu.Lock()
+		r.unknown = err.Error()
+		r.mu.Unlock()
 		r.log.Debug("learn how the server was started", "err", err)
 		return
 	}
@@ -272,6 +278,9 @@ func (r *Returner) learn(ctx context.Context) {
 	r.facts, r.factsOf, r.factsAt = &f, o.Incarnation, time.Now()
 	r.mu.Unlock()
 }
+
+// justDied is longer than a leader takes to end a reign that it can end, also one with a lease.
+const justDied = 5 * time.Second
 
 func up(o health.Observation) bool { return o.Good && o.Unreachable == 0 && !o.Process.Gone() }
 
@@ -284,7 +293,7 @@ func (r *Returner) local(d *registry.Database) Local {
 	if w := me.Rejoin; w.Epoch == d.Epoch && w.AtMillis != r.journal.WishMillis {
 		r.journal.Tried, r.journal.WishMillis = nil, w.AtMillis
 	}
-	l := Local{Journal: r.journal, Policy: r.cfg.Policy, Up: up(o), Incarnation: o.Incarnation, LedLast: ledLast, Known: r.facts != nil,
+	l := Local{Journal: r.journal, Policy: r.cfg.Policy, Up: up(o), Incarnation: o.Incarnation, LedLast: ledLast, Known: r.facts != nil, Unknown: cmp.Or(r.unknown, "it was never up beside this agent. Way out: start it"),
 		Waiting: time.Since(r.started) < startLimit}
 	if me.Rejoin.Epoch == d.Epoch {
 		l.Wish = How(me.Rejoin.How)
@@ -298,6 +307,12 @@ func (r *Returner) local(d *registry.Database) Local {
 		}
 		l.Examined = r.examined
 	}
+	if !l.Dead {
+		r.died = time.Time{}
+	} else if r.died.IsZero() {
+		r.died = time.Now()
+	}
+	l.JustDied = l.Dead && time.Since(r.died) < justDied
 	if r.cfg.Start == nil || r.cfg.Stop == nil {
 		l.MayStart = "baton does not know how to start and stop it. Way out: start it, or set mysql.start and mysql.stop in the node's file"
 	}

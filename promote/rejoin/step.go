@@ -87,14 +87,17 @@ type Local struct {
 	Extra string
 	// LedLast says that it has led since it last followed anybody.
 	LedLast bool
-	// Known says that it is known where a dead server has its data.
-	Known bool
+	// Known says that it is known where the server has its data and its logs, and Unknown why it is not.
+	Known   bool
+	Unknown string
 	// Examined is what a dead server has and the primary lacks; nil: nobody has looked.
 	Examined *Examined
 	// MayStart and MayClone say why the server cannot be started or cloned by baton; empty: it can.
 	MayStart, MayClone string
 	// Waiting says that a start was made lately, and the server is not up yet.
 	Waiting bool
+	// JustDied says that it was seen dead only lately, so that a leader may not have acted on it yet.
+	JustDied bool
 }
 
 // Examined is what the last log of a dead server says.
@@ -109,8 +112,11 @@ type Examined struct {
 func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 	switch l.Journal.Stage {
 	case Rewinding:
-		if l.Up {
+		switch {
+		case l.Up:
 			return Step{DoFinish, "it was started meanwhile, by somebody else"}
+		case !l.Known:
+			return l.notFound()
 		}
 		return Step{DoRewind, "taking back what the primary lacks"}
 	case Cloning:
@@ -149,6 +155,8 @@ func cloning(l Local) Step {
 	switch {
 	case l.Up && l.Incarnation != l.Journal.Incarnation:
 		return Step{DoFinish, "it is another process since the copy began"}
+	case l.Up && !l.Known:
+		return l.notFound()
 	case l.Up:
 		return Step{DoClone, "replacing it by a copy"}
 	case l.Dead && l.MayStart == "":
@@ -174,6 +182,8 @@ func alive(d *registry.Database, me registry.InstanceID, l Local) Step {
 	switch {
 	case l.Extra == "":
 		return Step{Verb: DoNothing}
+	case !l.Known:
+		return l.notFound()
 	case !l.archived(l.Extra):
 		return Step{DoArchive, fmt.Sprintf("%s lacks %s", d.Primary, l.Extra)}
 	}
@@ -202,9 +212,12 @@ func needed(d *registry.Database, me registry.InstanceID) bool {
 }
 
 // missed is for a primary that has ended and that nobody can replace. It is started as it is: what it holds may be nowhere
-// else, and it is closed until it is elected again.
+// else, and it is closed until it is elected again. That cannot be taken back, a start commits what waited in it; and what is
+// refused at its end may be older than its end, or be over in a moment.
 func missed(d *registry.Database, l Local) Step {
 	switch {
+	case l.JustDied:
+		return waits("it has just ended, and another may be elected")
 	case l.Examined == nil:
 		return Step{DoExamine, "nobody can replace it"}
 	case !l.Examined.Crashed:
@@ -217,7 +230,7 @@ func missed(d *registry.Database, l Local) Step {
 func dead(d *registry.Database, l Local) Step {
 	switch {
 	case !l.Known:
-		return waits("where its data is, is not known: it was never up beside this agent. Way out: start it")
+		return l.notFound()
 	case l.MayStart != "":
 		return waits("it has ended, and is left so: %s", l.MayStart)
 	case l.Examined == nil || !l.Examined.Compared:
@@ -236,6 +249,11 @@ func dead(d *registry.Database, l Local) Step {
 		return waits("what %s lacks is archived, and on_divergence is wait. Way out: baton db rejoin %s, before anybody starts it", d.Primary, d.Name)
 	}
 	return Step{DoStart, "it is to be a copy of another, for which it must run"}
+}
+
+// notFound is for a server whose files nobody has found: nothing can be archived, and so nothing may be done.
+func (l Local) notFound() Step {
+	return waits("where its data is, is not known: %s", l.Unknown)
 }
 
 // archived reports whether exactly this was made durable.

@@ -218,13 +218,13 @@ func (e election) leastLoss(voters []voter) (candidate, mysqld.GTIDSet, bool) {
 }
 
 // alone is k, how many acknowledgements the winner's commits are to wait for, or 0: in an async database, and where too few
-// can acknowledge when an operator accepts a loss, or after a degraded reign. That one had begun to wait for nobody by the
-// policy of then or by an operator's word, and a restart does not take it back; as many as are there make it lossless again.
+// can acknowledge when an operator accepts a loss, or after a reign that was not lossless. That one had begun to wait for nobody
+// by the policy of then or by an operator's word, and a restart does not take it back; who catches up makes it lossless again.
 func (e election) alone(k int, enough bool) int {
 	switch {
 	case e.d.Durability == registry.Async && e.d.Policy.Async():
 		return 0
-	case !enough && (e.d.Accepted != nil || e.d.Durability == registry.Degraded):
+	case !enough && (e.d.Accepted != nil || !e.d.IsLossless()):
 		return 0
 	}
 	return k

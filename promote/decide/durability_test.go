@@ -134,6 +134,10 @@ func TestADegradedPrimaryIsNotReplacedAndTheRefusalSaysWhatIsMissing(t *testing.
 	if got, want := back.outcome(), "elect 2 db1 by closed base u1:1-14 ackers  k 0 (Elected)"; got != want {
 		t.Errorf("restarted, to block: %s, want %s", got, want)
 	}
+	back.d.Durability = registry.Async // and where it was async, until its policy was changed between the two reigns
+	if got, want := back.outcome(), "elect 2 db1 by closed base u1:1-14 ackers  k 0 (Elected)"; got != want {
+		t.Errorf("restarted, async before: %s, want %s", got, want)
+	}
 	if got := back.inPhase(0).outcome(); got != "nothing" {
 		t.Errorf("restarted just now, and an acker may come: %s", got)
 	}

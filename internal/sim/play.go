@@ -325,14 +325,16 @@ func (w *world) wellServed() bool {
 }
 
 // mayBeStuck reports what is for people: nobody can prove to have everything, because more memories are lost than k; or
-// members contradict each other, and no one of them holds what was served and has enough others that agree with it.
+// members contradict each other, and no one of them holds what was served and has enough others that agree with it. A primary
+// that reigns alone is never replaced, so there it must be too few others that hold nothing which it lacks, by what servers
+// hold and not by what their guards say.
 func (w *world) mayBeStuck() bool {
 	d := w.truth()
 	need := d.Policy.K
 	if d.K > 0 {
 		need = min(need, d.K)
 	}
-	if d.Phase == registry.Serving && !d.IsLossless() { // who has what was given up is kept out, and too few are left
+	if d.Phase == registry.Serving && !d.IsLossless() { // who has more, also what was given up, is kept out
 		primary, kept := w.host(d.Primary), 0
 		for _, h := range w.hosts {
 			extra := slices.ContainsFunc(h.server.Everything(), func(t mysqldtest.Txn) bool { return !primary.server.Holds(t) })

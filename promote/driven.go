@@ -39,6 +39,7 @@ func (v *Driven) Copy(p Promises, server Server, observer Observer) *Driven {
 
 // Next is the next step in d; see the function Next.
 func (v *Driven) Next(d *registry.Database) Step {
+	v.guard.released(d)
 	return Next(d, v.guard.cfg.Instance, v.guard.local())
 }
 

@@ -39,6 +39,17 @@ func (g *Guard) leaseOf() registry.Epoch {
 	return 0
 }
 
+// released forgets the lease where d is lossless again: the ackers exclude this primary, whose commits wait for them until it
+// is given another one. Kept, it would be a lease that is over by the time at which the primary is left alone again, and a
+// server whose commits wait can be closed only by killing it.
+func (g *Guard) released(d *registry.Database) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if d.Epoch == g.tenure.epoch && d.IsLossless() {
+		g.tenure.asked, g.tenure.epoch, g.tenure.by = -1, 0, ""
+	}
+}
+
 // renew asks for the lease, again and again, while the database stands on it.
 func (g *Guard) renew(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -104,10 +115,10 @@ func (g *Guard) watchLease(ctx context.Context) {
 		d, ok := g.feed.State().Database(g.cfg.Database)
 		now, err := g.now()
 		o := g.observer.Latest()
-		g.mu.Lock()
-		if ok && d.Epoch == g.tenure.epoch && d.IsLossless() {
-			g.tenure.by = "" // its ackers exclude it again
+		if ok {
+			g.released(d)
 		}
+		g.mu.Lock()
 		t := g.tenure
 		g.mu.Unlock()
 		if t.by == "" || t.by != o.Incarnation || err == nil && lease.Left(t.asked, now) > 0 {

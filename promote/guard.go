@@ -217,6 +217,7 @@ func (g *Guard) Run(ctx context.Context) error {
 
 // once does one step and returns how long to rest before the next look, unless something changes; 0: look at once.
 func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
+	g.released(d)
 	l := g.local()
 	step := Next(d, g.cfg.Instance, l)
 	g.tellStrangers(d, l)

@@ -19,7 +19,7 @@ import (
 )
 
 // The longest pauses between two reports, while nothing happens and while something does; every notable change is reported
-// at once. A leader takes reports for the present up to promote.Rules.Fresh, one more pause and the time on the way.
+// at once. A leader takes reports for the present up to decide.Rules.Fresh, one more pause and the time on the way.
 const (
 	reportEvery   = 500 * time.Millisecond
 	reportClosely = 100 * time.Millisecond

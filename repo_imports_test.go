@@ -60,7 +60,7 @@ var picture = map[string][]string{
 	"internal/chaos":         {"registry", "promote/decide", "api", "demo", "internal/lab", "internal/netlab", "internal/chaos/witness"},
 	// Whose certificate, which servers.
 	"cmd/*":                    {"agent", "api", "health", "registry", "config", "demo", "identity", "internal/lab", "internal/netlab", "internal/chaos", "internal/sim", "internal/mutant", "internal/killpoint"},
-	"internal/sim":             {"registry", "health", "mysqld", "promote", "promote/decide", "promote/lease", "promote/promise", "internal/mysqldtest"},
+	"internal/sim":             {"registry", "health", "mysqld", "promote", "promote/decide", "promote/lease", "promote/promise", "promote/recall", "internal/mysqldtest"},
 	"internal/mutant":          {},
 	"internal/killpoint":       {"registry", "api", "demo", "internal/lab", "internal/killpoint/point"},
 	"internal/killpoint/point": {},

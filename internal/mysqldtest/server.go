@@ -257,6 +257,13 @@ func (s *Server) Log() []Txn {
 	return slices.Clone(s.log)
 }
 
+// Everything returns what was written or received, applied or not.
+func (s *Server) Everything() []Txn {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	return slices.Concat(s.log, s.relay)
+}
+
 // Visible returns what clients can read.
 func (s *Server) Visible() []Txn {
 	s.group.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"github.com/baton-db/baton/internal/mysqldtest"
 	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/promote/lease"
+	"github.com/baton-db/baton/promote/recall"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -173,6 +174,8 @@ func (w *world) acceptLoss(a, _ *host) bool {
 }
 
 // checkLossless checks that a reign which is lossless again has all that was ever answered on as many ackers as it says (G2).
+// Who had it when it was proved and has crashed since is amnesiac: a fence does not count its word, and so it is no fault that
+// it lacks something. Whoever a fence would believe must have it, but for |A|-K of them.
 func (w *world) checkLossless(before, d *registry.Database) {
 	if before.IsLossless() || !d.IsLossless() {
 		return
@@ -181,7 +184,7 @@ func (w *world) checkLossless(before, d *registry.Database) {
 		have := 0
 		for _, a := range d.Ackers {
 			h := w.host(a)
-			if h.server.Holds(t) || !h.server.Running() || h.file.written.Whole != h.server.Process() { // who has forgotten it since proves nothing any more
+			if h.server.Holds(t) || !h.remembers() {
 				have++
 			}
 		}
@@ -190,6 +193,20 @@ func (w *world) checkLossless(before, d *registry.Database) {
 			return
 		}
 	}
+}
+
+// remembers reports whether a fence would believe what h says of its own memory. A frozen MariaDB cannot be asked which
+// threads it has lost.
+func (h *host) remembers() bool {
+	switch {
+	case !h.server.Running():
+		return false
+	case h.server.Answers():
+		eyes := mysqldtest.NewObserver(h.server, h.world.clock) // its own may have seen less
+		eyes.Look()
+		return recall.Lasts(h.file.written.Whole, eyes.Latest())
+	}
+	return h.file.written.Whole == h.server.Process()
 }
 
 // giveUp forgets what a winner lacks that was elected with a loss.

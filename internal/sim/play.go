@@ -332,14 +332,15 @@ func (w *world) mayBeStuck() bool {
 	if d.K > 0 {
 		need = min(need, d.K)
 	}
-	if d.Phase == registry.Serving && !d.IsLossless() { // a loss was accepted: who has what was given up is kept out
-		kept := 0
+	if d.Phase == registry.Serving && !d.IsLossless() { // who has what was given up is kept out, and too few are left
+		primary, kept := w.host(d.Primary), 0
 		for _, h := range w.hosts {
-			if h.id != d.Primary && h.guard.Report().Diverged == "" {
+			extra := slices.ContainsFunc(h.server.Everything(), func(t mysqldtest.Txn) bool { return !primary.server.Holds(t) })
+			if h != primary && !extra {
 				kept++
 			}
 		}
-		return kept < need || !w.couldWin(w.host(d.Primary), need)
+		return kept < need
 	}
 	return w.memoriesLost(d) || !slices.ContainsFunc(w.hosts, func(h *host) bool { return w.couldWin(h, need) })
 }
@@ -347,16 +348,16 @@ func (w *world) mayBeStuck() bool {
 // memoriesLost reports whether the former primary has forgotten that it reigned and too few ackers remember what they
 // acknowledged.
 func (w *world) memoriesLost(d *registry.Database) bool {
-	if d.Phase != registry.Fencing || d.Settled != nil || d.Former == "" || w.host(d.Former).file.written.Holds != "" {
+	if d.Phase != registry.Fencing || d.Settled != nil || d.Former == "" || d.Accepted != nil || w.host(d.Former).file.written.Holds != "" {
 		return false
 	}
 	whole := 0
 	for _, id := range d.Ackers {
-		if h := w.host(id); h.file.written.Whole == h.eyes.Latest().Incarnation {
+		if w.host(id).remembers() {
 			whole++
 		}
 	}
-	return whole < d.Need() || !d.IsLossless() // then nobody else's word is a proof
+	return d.Durability != registry.Async && (whole < d.Need() || !d.IsLossless()) // after a degraded reign nobody else's word is a proof
 }
 
 // couldWin reports whether h holds everything that was served, and need others nothing that it lacks.

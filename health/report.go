@@ -97,6 +97,9 @@ type Guard struct {
 	// Diverged is the GTID set that this server has and its primary lacks, and DivergedIn the epoch whose primary that was.
 	Diverged   string         `json:"diverged,omitempty"`
 	DivergedIn registry.Epoch `json:"diverged_in,omitempty"`
+	// Leased is the promised revision of the registry with which this server process, the primary, goes by a lease: its guard
+	// closes it when that is over. 0: it does not.
+	Leased uint64 `json:"leased,omitempty"`
 	// Strangers says who acknowledges to this primary without being an acker: what only they have is not safe.
 	Strangers string `json:"strangers,omitempty"`
 	// Doing is the action under way and Problem why the last one failed.

@@ -158,6 +158,19 @@ func (g *Guard) suspend(ctx context.Context) error {
 	return nil
 }
 
+// stateless is what a guard does that sees no registry at all: a server that waits for nobody is closed, because nothing says
+// that it still reigns. It returns how long to rest.
+func (g *Guard) stateless(ctx context.Context) time.Duration {
+	if g.local().unled() {
+		g.log.Warn("the server takes writes that nobody acknowledges, and the registry is not seen: closing it")
+		if err := g.suspend(ctx); err != nil {
+			g.log.Warn("close the server", "err", err)
+			return watchEvery
+		}
+	}
+	return time.Second
+}
+
 // guarded lets a step run for no longer than the lease: watchLease cancels it.
 func (g *Guard) guarded(ctx context.Context, s Step) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -36,6 +36,10 @@ func TestAPrimaryThatNobodyAcknowledgesIsOpenWhileItsLeaseHolds(t *testing.T) {
 		{"to be lossless again", back, "db1", leasing(back, 0, 1, 1), "ask"},
 		{"what was written alone is not proved", back, "db1", leasing(back, 1, 1, 1), "prove"},
 		{"and its lease is over", back, "db1", leasing(back, 1, 0, 1), "suspend"},
+		{"the registry seen is older, and nobody gave a lease", d, "db1", but(leasing(d, 0, 0, 0), func(l *Local) { l.Record.Promise = 2 }), "suspend"},
+		{"the same by revision", d, "db1", but(leasing(d, 0, 0, 0), func(l *Local) { l.Record.Revision = 8 }), "suspend"},
+		{"the registry seen is older, and commits wait", d, "db1", but(leasing(d, 1, 0, 0), func(l *Local) { l.Record.Promise = 2 }), "wait"},
+		{"the registry seen is older, and a lease holds", d, "db1", but(leasing(d, 0, 1, 1), func(l *Local) { l.Record.Promise = 2 }), "wait"},
 	})
 }
 

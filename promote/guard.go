@@ -174,6 +174,9 @@ func (g *Guard) Report() health.Guard {
 	} else {
 		r.Marked, r.Open = 0, 0
 	}
+	if r.Leased = 0; g.tenure.by != "" && g.tenure.by == o.Incarnation {
+		r.Leased = g.done.record.Revision
+	}
 	r.Follows = g.done.record.Follows
 	r.Amnesiac = !recall.Lasts(g.done.record.Whole, o)
 	return r
@@ -197,7 +200,7 @@ func (g *Guard) Run(ctx context.Context) error {
 			pause = g.once(ctx, d)
 		} else {
 			g.settle(true)
-			pause = time.Second
+			pause = g.stateless(ctx)
 		}
 		if pause == 0 {
 			continue

@@ -91,12 +91,12 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 	case d.Epoch == 0 || d.Phase == registry.Forming:
 		return wait("no epoch yet")
 	case !g.registered():
-		return wait("the registry seen here does not name promise file %s: what was promised in another one is not known", l.Record.File)
+		return g.outdated("the registry seen here does not name promise file %s: what was promised in another one is not known", l.Record.File)
 	case l.Record.Promise > d.Epoch:
 		// G3: the registry seen here is older than what this guard has accepted already.
-		return wait("promised epoch %d, the registry seen here is at %d", l.Record.Promise, d.Epoch)
+		return g.outdated("promised epoch %d, the registry seen here is at %d", l.Record.Promise, d.Epoch)
 	case l.Record.Revision > d.Revision:
-		return wait("promised revision %d, the registry seen here is at %d", l.Record.Revision, d.Revision)
+		return g.outdated("promised revision %d, the registry seen here is at %d", l.Record.Revision, d.Revision)
 	case l.Record.Promise < d.Epoch:
 		return Step{Verb: Promise, Why: fmt.Sprintf("epoch %d has begun: %s", d.Epoch, d.Cause)}
 	case l.Record.Revision < d.Revision:

@@ -25,6 +25,21 @@ func (g local) leased() Step {
 	return g.reigning()
 }
 
+// unled reports whether a server that baton has opened takes writes that wait for nobody, without a lease. An agent that was
+// started beside it does not know how long it may.
+func (l Local) unled() bool {
+	return l.Record.Promise > 0 && l.Answers && !l.ReadOnly && l.AsksFor == 0 && l.Lease == 0
+}
+
+// outdated is the step where the registry that is seen is older than what this guard has accepted: nothing, unless the server
+// stands on a lease that nobody here has.
+func (g local) outdated(format string, args ...any) Step {
+	if g.unled() {
+		return Step{Verb: Suspend, Why: "nobody acknowledges, there is no lease, and " + fmt.Sprintf(format, args...)}
+	}
+	return wait(format, args...)
+}
+
 // needsLease reports whether me reigns in d by a lease.
 func needsLease(d *registry.Database, me registry.InstanceID) bool {
 	return d.Phase == registry.Serving && d.Primary == me && !d.IsLossless()

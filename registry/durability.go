@@ -40,6 +40,8 @@ type Alone struct {
 	// when it began alone. A GTID set.
 	Position string `json:"position,omitempty"`
 	AtMillis int64  `json:"at_ms"` // proposer's wall clock, for people only
+	// Revision is the one with which a primary that was lossless before goes by a lease; 0: it began alone.
+	Revision uint64 `json:"revision,omitempty"`
 }
 
 // Accepted is the word of an operator that acknowledged writes may be lost, until somebody reigns.
@@ -95,6 +97,7 @@ func (c *Degrade) Apply(s *State) (*State, error) {
 	}
 	d.Durability, d.Change, d.Refusal = c.To, nil, Cause{}
 	d.Revision++
+	d.Alone.Revision = d.Revision
 	d.record(Event{Index: s.index, AtMillis: c.AtMillis, Instance: d.Primary, Cause: c.Cause})
 	return s.withDatabase(d), nil
 }

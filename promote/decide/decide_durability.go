@@ -151,9 +151,9 @@ func (e election) forfeit(voters []voter, lack registry.Cause) Decision {
 		}
 		return e.patient(lack)
 	}
-	if !e.excluded() {
-		return waiting(LeaseRuns, "%s may go on until its lease is over, %.1f s after its reign was ended, or until it is seen to be closed",
-			e.d.Former, lease.Wait().Seconds())
+	if !e.excluded(voters) {
+		return waiting(LeaseRuns, "%s may go on until its lease is over, %.1f s after its reign was ended, or until it is seen to be closed; and "+
+			"where it was not heard to go by a lease, until %d of %d ackers are fenced", e.d.Former, lease.Wait().Seconds(), e.d.Need(), len(e.d.Ackers))
 	}
 	if e.clock.InPhase < e.rules.Patience && e.comes(voters) {
 		return Decision{} // whoever is about to be fenced may have more
@@ -171,13 +171,25 @@ func (e election) forfeit(voters []voter, lack registry.Cause) Decision {
 	return next
 }
 
-// excluded reports whether the former primary can acknowledge nothing any more: its lease is over by this leader's clock,
-// or its own guard, which has promised this epoch, has closed it or seen its process end. A lossless reign had no lease;
-// who accepts a loss there says that whatever is not fenced is dead.
-func (e election) excluded() bool {
+// excluded reports whether the former primary can acknowledge nothing any more: its own guard, which has promised this
+// epoch, has closed it or seen its process end; or its lease is over by this leader's clock. A lease binds who has gone over
+// to it, as one that began alone did before it opened. Of another one that has to have been heard; one that was not may have
+// missed the decision and be lossless still, and its ackers have to be fenced as well. A lossless reign had no lease; who
+// accepts a loss there, or here, says that whatever is not fenced is dead.
+func (e election) excluded(voters []voter) bool {
 	h := e.view[e.d.Former]
 	closed := h.Ever() && h.Guard.Promise >= e.d.Epoch && (h.Process.Gone() || h.Guard.Closed == e.d.Epoch)
-	return e.d.IsLossless() || closed || e.clock.InPhase >= lease.Wait()
+	if e.d.IsLossless() || closed {
+		return true
+	}
+	fenced := 0
+	for _, w := range voters {
+		if e.d.IsAcker(w.member.ID) {
+			fenced++
+		}
+	}
+	bound := e.d.K == 0 || e.d.Accepted != nil || h.Ever() && h.Guard.Leased >= e.d.Alone.Revision && h.Guard.Leased > 0
+	return e.clock.InPhase >= lease.Wait() && (bound || fenced >= e.d.Need())
 }
 
 // comes reports whether somebody who answers is not fenced yet.

@@ -162,6 +162,16 @@ func TestAnAsyncPrimaryIsReplacedWhenItsLeaseIsOver(t *testing.T) {
 		t.Errorf("after it: %s, want %s", got, want)
 	}
 	over.accepted(t)
+	// One that was cut off before it heard of the decision is lossless still, with the acker that is cut off with it.
+	unaware := func(heard uint64) *scene {
+		return group(3).async().with(func(d *registry.Database) { d.K, d.Alone.Revision = 1, 7 }).fencing().unheard("db1", time.Minute).process("db1", health.ProcessRunning).
+			change("db1", func(h *health.Heard) { h.Guard.Leased = heard }).never("db3").fenced("db2", "u1:1-9").inPhase(time.Minute)
+	}
+	for heard, want := range map[uint64]string{0: "waiting " + LeaseRuns, 6: "waiting " + LeaseRuns, 7: "forfeit: elect 2 db2 by lapsed base"} {
+		if got := forfeits(unaware(heard)); !strings.HasPrefix(got, want) {
+			t.Errorf("heard to go by a lease at revision %d of 7: %s, want %s", heard, got, want)
+		}
+	}
 	// What its guard has seen after it promised needs no clock.
 	gone := cut().inPhase(s1).change("db1", func(h *health.Heard) { h.Process, h.Guard.Promise = health.ProcessExited, 2 })
 	if got := forfeits(gone); !strings.HasPrefix(got, "forfeit: elect 2 db3 by lapsed") {

@@ -31,7 +31,7 @@ func (s *Server) once(ctx context.Context, look func(context.Context, *session) 
 }
 
 // strayGone returns nil when the server has ended the look that was given up last. A session of that number which is not
-// ours, or rests, is one of another process of the server.
+// ours, rests, or is the one that asks, is one of another process of the server.
 func (s *Server) strayGone(ctx context.Context) error {
 	s.mu.Lock()
 	id := s.stray
@@ -40,11 +40,15 @@ func (s *Server) strayGone(ctx context.Context) error {
 		return nil
 	}
 	return s.on(ctx, s.side, "see whether a look that was given up has ended", func(ctx context.Context, c *session) error {
+		own, err := s.id(ctx, s.side, c)
+		if err != nil {
+			return err
+		}
 		all, err := c.rows(ctx, textSessions)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(all, func(r row) bool { return r["Id"] == id && r["User"] == s.cfg.User && r["Command"] != "Sleep" }) {
+		if own != id && slices.ContainsFunc(all, func(r row) bool { return r["Id"] == id && r["User"] == s.cfg.User && r["Command"] != "Sleep" }) {
 			return ErrLooking
 		}
 		s.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/baton-db/baton/internal/mysqldtest"
+	"github.com/baton-db/baton/promote"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -159,7 +160,9 @@ func (w *world) checkCall(h *host, what string) {
 	if h.fate.over {
 		return // refused by the caller
 	}
-	if d.Epoch < h.promised[1] {
+	// A server that waits for nobody and has no lease is closed in no epoch's name: where the registry that is seen is too old
+	// to say who reigns as well.
+	if d.Epoch < h.promised[1] && h.step.Verb != promote.Suspend {
 		w.fail("G3", "%s does %s for epoch %d after it promised %d", h.id, what, d.Epoch, h.promised[1])
 	}
 	if d.Epoch > h.file.durable.Promise {

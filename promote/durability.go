@@ -18,6 +18,7 @@ type tenure struct {
 	by     string             // the server process that goes on by the lease, and may have been opened by it
 	cancel context.CancelFunc // of the step under way; nil: none
 	wake   chan struct{}      // of one: the main loop is to look again
+	begun  chan struct{}      // of one: a process goes on by the lease
 }
 
 // granted takes an answer of the registry, read through the leader's log, that was asked for at asked. It counts from the
@@ -104,13 +105,19 @@ const watchEvery = 50 * time.Millisecond
 // watchLease sees that the server is closed when its lease is over, whatever the main loop is doing: it cancels the step
 // under way, and kills the server that is not closed soon after.
 func (g *Guard) watchLease(ctx context.Context) {
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
 	for {
+		g.mu.Lock()
+		bound := g.tenure.by != ""
+		g.mu.Unlock()
+		var again <-chan time.Time // a lossless reign is not looked at: it would wake the node for nothing
+		if bound {
+			again = time.After(watchEvery)
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-g.tenure.begun:
+		case <-again:
 		}
 		d, ok := g.feed.State().Database(g.cfg.Database)
 		now, err := g.now()
@@ -210,6 +217,13 @@ func (g *Guard) lives(process string) {
 	g.mu.Lock()
 	g.tenure.by = process
 	g.mu.Unlock()
+	if process == "" {
+		return
+	}
+	select {
+	case g.tenure.begun <- struct{}{}:
+	default:
+	}
 }
 
 // mark writes the marker, and has it acknowledged where somebody is to acknowledge.

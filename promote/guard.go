@@ -126,7 +126,7 @@ func guardWith(cfg GuardConfig, p Promises, server Server, observer Observer, fe
 		cfg.Notify = func() {}
 	}
 	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, file: p, log: cfg.Logger, now: lease.Now}
-	g.tenure = tenure{asked: -1, wake: make(chan struct{}, 1)}
+	g.tenure = tenure{asked: -1, wake: make(chan struct{}, 1), begun: make(chan struct{}, 1)}
 	g.done.record = p.Record()
 	g.done.report.Promise = p.Record().Promise
 	return g

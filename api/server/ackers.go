@@ -1,29 +1,17 @@
 package server
 
 import (
-	"context"
 	"time"
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/api/operate"
-	"github.com/baton-db/baton/api/strict"
 	"github.com/baton-db/baton/registry"
 )
 
 // ackers records a wish about whose acknowledgements count, and waits for the leader to carry it out.
 func (s *Server) ackers(c *call) (any, error) {
 	var req api.AckersRequest
-	if err := c.mediaType("application/json"); err != nil {
-		return nil, err
-	}
-	b, err := s.body(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := strict.Unmarshal(b, &req); err != nil {
-		return nil, malformed(err)
-	}
-	if err := checkText("reason", req.Reason); err != nil {
+	if err := s.wish(c, &req, &req.Reason); err != nil {
 		return nil, err
 	}
 	if req.Remove != "" {
@@ -59,25 +47,11 @@ func (s *Server) ackers(c *call) (any, error) {
 
 // carry looks until the wish is carried out or the wait is over.
 func (s *Server) carry(c *call, req api.AckersRequest, res *api.AckersResult) {
-	ctx, cancel := context.WithTimeout(c.r.Context(), c.wait)
-	defer cancel()
-	for {
-		changed := s.cfg.Backend.Changed()
-		d, ok := s.state(c).Database(res.Database)
-		if !ok {
-			return
-		}
+	s.until(c, res.Database, func(d *registry.Database) bool {
 		res.Ackers, res.K, res.Detail = d.Ackers, d.K, d.Refusal.String()
 		if operate.Carried(d, req) {
 			res.Outcome = api.OutcomeDone
-			return
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		case <-c.closing().Done():
-			return
-		}
-	}
+		return res.Outcome == api.OutcomeDone
+	})
 }

@@ -1,51 +1,12 @@
 package server
 
 import (
-	"context"
 	"time"
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/api/operate"
-	"github.com/baton-db/baton/api/strict"
 	"github.com/baton-db/baton/registry"
 )
-
-// order reads the body of an order into req, and the database that it is about, behind a barrier.
-func (s *Server) order(c *call, req any) (*registry.Database, error) {
-	if err := c.mediaType("application/json"); err != nil {
-		return nil, err
-	}
-	b, err := s.body(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := strict.Unmarshal(b, req); err != nil {
-		return nil, malformed(err)
-	}
-	if err := s.barrier(c.r.Context()); err != nil {
-		return nil, err
-	}
-	return s.find(c)
-}
-
-// until looks again at every change until done, or the wait is over.
-func (s *Server) until(c *call, name registry.DatabaseName, done func(*registry.Database) bool) {
-	ctx, cancel := context.WithTimeout(c.r.Context(), c.wait)
-	defer cancel()
-	for {
-		changed := s.cfg.Backend.Changed()
-		if d, ok := s.state(c).Database(name); !ok || done(d) {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		case <-c.closing().Done():
-			return
-		}
-	}
-}
 
 // durability changes the policy, and waits for the leader to carry it out.
 func (s *Server) durability(c *call) (any, error) {

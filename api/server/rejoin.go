@@ -5,24 +5,13 @@ import (
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/api/operate"
-	"github.com/baton-db/baton/api/strict"
 	"github.com/baton-db/baton/registry"
 )
 
 // rejoin records how a server is to be brought back; its own node carries it out.
 func (s *Server) rejoin(c *call) (any, error) {
 	var req api.RejoinRequest
-	if err := c.mediaType("application/json"); err != nil {
-		return nil, err
-	}
-	b, err := s.body(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := strict.Unmarshal(b, &req); err != nil {
-		return nil, malformed(err)
-	}
-	if err := checkText("reason", req.Reason); err != nil {
+	if err := s.wish(c, &req, &req.Reason); err != nil {
 		return nil, err
 	}
 	if err := registry.ValidName(string(req.Instance)); err != nil {

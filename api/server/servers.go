@@ -8,24 +8,13 @@ import (
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/api/operate"
-	"github.com/baton-db/baton/api/strict"
 	"github.com/baton-db/baton/registry"
 )
 
 // servers changes who votes.
 func (s *Server) servers(c *call) (any, error) {
 	var req api.ServersRequest
-	if err := c.mediaType("application/json"); err != nil {
-		return nil, err
-	}
-	b, err := s.body(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := strict.Unmarshal(b, &req); err != nil {
-		return nil, malformed(err)
-	}
-	if err := checkText("reason", req.Reason); err != nil {
+	if err := s.wish(c, &req, &req.Reason); err != nil {
 		return nil, err
 	}
 	if host, port, err := net.SplitHostPort(req.Address); req.Address != "" && (err != nil || host == "" || port == "") {
@@ -39,6 +28,7 @@ func (s *Server) servers(c *call) (any, error) {
 		return nil, err
 	}
 	s.cfg.Log.Info("the servers change", "by", c.peer.String(), "add", req.Add, "at", req.Address, "remove", req.Remove, "reason", req.Reason)
+	var err error
 	if req.Add != "" {
 		err = s.cfg.Backend.AddServer(ctx, req.Add, req.Address)
 	} else {

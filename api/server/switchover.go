@@ -9,7 +9,6 @@ import (
 
 	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/api/operate"
-	"github.com/baton-db/baton/api/strict"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -64,22 +63,15 @@ func handOver(d *registry.Database, to registry.InstanceID, why registry.Cause, 
 
 func (s *Server) switchoverRequest(c *call) (api.SwitchoverRequest, error) {
 	var req api.SwitchoverRequest
-	if err := c.mediaType("application/json"); err != nil {
+	if err := s.wish(c, &req, &req.Reason); err != nil {
 		return req, err
-	}
-	b, err := s.body(c)
-	if err != nil {
-		return req, err
-	}
-	if err := strict.Unmarshal(b, &req); err != nil {
-		return req, malformed(err)
 	}
 	if req.To != "" {
 		if err := registry.ValidName(string(req.To)); err != nil {
 			return req, api.NewProblem(api.CodeMalformed, "", "to: %v", err)
 		}
 	}
-	return req, checkText("reason", req.Reason)
+	return req, nil
 }
 
 // checkText says why s may not stand in a history that people read on a terminal, or nil.

@@ -100,7 +100,7 @@ func dbPromoteCommand(o *options) *cobra.Command {
 
 For a database that nothing else brings back: more servers are lost than it was made for, its primary went on alone and is
 lost, or its replicas contradict each other. The plan says what is known to be lost; there may be more that nobody was heard
-of. Where the lost reign was lossless, servers that are not heard must be stopped: if they run, they go on acknowledging.
+of. Servers that are not heard must be stopped: if they run, they may go on acknowledging.
 The loss, who accepted it and why are recorded in the history.`,
 		Example: `  baton db show orders                 says the epoch, and what stands in the way
   baton db promote orders --accept-data-loss orders:7 --reason "db1 and db3 burned down"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/baton-db/baton/api"
@@ -86,6 +87,9 @@ func (b backend) AddServer(ctx context.Context, id registry.NodeID, addr string)
 		return api.NewProblem(api.CodeServers, "start baton there; it waits to be added", "%s does not answer at %s: %v", id, addr, err)
 	case there.Node != id || there.Cluster != b.cfg.Cluster:
 		return api.NewProblem(api.CodeServers, "name it by its name", "%s of cluster %s answers at %s", there.Node, there.Cluster, addr)
+	}
+	if in := there.Raft.Peers; len(in) > 0 && !slices.ContainsFunc(in, func(p api.RaftPeer) bool { return p.Node == b.cfg.Node }) {
+		return api.NewProblem(api.CodeServers, "if nothing of it is needed, stop it and move raft and voter out of its data_dir", "%s at %s has founded a cluster of its own", id, addr)
 	}
 	joining := raft.Server{ID: id, Addr: addr}
 	if err := b.replica.AddNonvoter(ctx, joining); err != nil {

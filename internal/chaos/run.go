@@ -125,6 +125,9 @@ func Run(ctx context.Context, opts Options) (report *Report, err error) {
 	if _, err := rig.Serving(ctx, hosts-1); err != nil {
 		return nil, err
 	}
+	if err := netlab.Sync(r.field.disks...); err != nil {
+		return nil, err
+	}
 	return r.underLoad(ctx, rig)
 }
 
@@ -327,6 +330,7 @@ func (r *run) recover(ctx context.Context) error {
 		r.wiped += len(ids)
 		if len(ids) > 0 {
 			r.tell("emptied %v, which had diverged", wiped)
+			failed = errors.Join(failed, netlab.Sync(r.field.disks...))
 		}
 		if err = failed; err == nil {
 			break

@@ -86,6 +86,22 @@ func (d *Disk) Free() error { return os.Remove(d.filler()) }
 
 func (d *Disk) filler() string { return filepath.Join(d.mount, "filler") }
 
+// Sync makes all that was written to disks durable. What was installed within the half minute in which the kernel would do so
+// is lost with a disk that dies, system tables too, and no server can be started on it again.
+func Sync(disks ...*Disk) error {
+	var errs []error
+	for _, d := range disks {
+		f, err := os.Open(d.mount)
+		if err == nil {
+			err = errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sync %s: %w", d.mount, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Freeze stalls every write until Thaw, or until this process is gone: a child waits for its end. A process that sits in
 // such a write cannot be killed.
 func (d *Disk) Freeze() error {

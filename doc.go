@@ -47,6 +47,6 @@
 //	demo       runs a whole cluster on this machine and proves a failover
 //	cmd/baton  turns a command line into one call
 //
-// docs/design.md says why, docs/guarantees.md what is promised and which test holds it; repo_test.go holds the rules
-// that a test can hold.
+// docs/design.md says why, docs/guarantees.md what is promised and which test holds it, docs/scenarios.md what happens when
+// something fails; repo_test.go holds the rules that a test can hold.
 package baton

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -130,41 +129,6 @@ func TestEveryAllowanceIsStillNeeded(t *testing.T) {
 	for name := range longFunctions {
 		if !long[name] {
 			t.Errorf("function %s needs no allowance", name)
-		}
-	}
-}
-
-// testName is a test as docs/guarantees.md writes it: `registry.TestAnything`.
-var testName = regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz)[A-Za-z0-9]+)`")
-
-func TestEachGuaranteeNamesTestsThatExist(t *testing.T) {
-	repo := readTree(t, ".")
-	have := map[string]bool{}
-	repo.eachFunc(repo.files, func(f *goFile, d *ast.FuncDecl) {
-		if f.test {
-			have[f.dir+"."+d.Name.Name] = true
-		}
-	})
-	b, err := os.ReadFile("docs/guarantees.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	held := map[string]int{}
-	for i, line := range strings.Split(string(b), "\n") {
-		names := testName.FindAllStringSubmatch(line, -1)
-		for _, m := range names {
-			if !have[m[1]+"."+m[2]] {
-				t.Errorf("docs/guarantees.md:%d: there is no test %s in %s", i+1, m[2], m[1])
-			}
-		}
-		if cells := strings.Split(line, "|"); len(cells) > 1 {
-			name, _, _ := strings.Cut(strings.TrimSpace(cells[1]), " ")
-			held[name] += len(names)
-		}
-	}
-	for i := range 10 {
-		if name := fmt.Sprintf("G%d", i+1); held[name] == 0 {
-			t.Errorf("docs/guarantees.md names no test that holds %s", name)
 		}
 	}
 }

@@ -36,7 +36,8 @@
 //	           mysqld/binlog finds transactions in its logs, mysqld/archive keeps some of them as SQL, mysqld/offline takes back what
 //	           a dead server had not committed
 //	promote    promote/decide decides who is primary, promote makes the local mysqld obey, promote/rejoin brings one back that diverged;
-//	           promote/promise, promote/recall and promote/lease are what a guard has promised, remembers and may still do
+//	           promote/promise, promote/recall and promote/lease are what a guard has promised, remembers and may still do;
+//	           promote/upstream asks a source from which nothing comes whether it takes writes
 //	dnsserver  answers DNS questions from the records last published
 //	hostsgen   keeps a marked block of a hosts file equal to the records
 //	identity   makes and checks the certificates by which nodes know each other

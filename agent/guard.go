@@ -15,6 +15,7 @@ import (
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote"
 	"github.com/baton-db/baton/promote/rejoin"
+	"github.com/baton-db/baton/promote/upstream"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -40,6 +41,7 @@ type keeper struct {
 	checker  *health.Checker
 	guard    *promote.Guard
 	returner *rejoin.Returner
+	upstream *upstream.Watch
 	nudge    chan struct{} // of one: there is something new to report
 	boot     string
 	seq      uint64
@@ -72,6 +74,7 @@ func newKeeper(cfg Config, feed promote.Feed, current func(context.Context) (*re
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("guard of %s: %w", d.Instance, err), server.Close())
 	}
+	k.upstream = upstream.New(server, k.checker, account, log.With("room", "promote"))
 	return k, nil
 }
 
@@ -91,6 +94,7 @@ func (k *keeper) parts() []part {
 		{"preflight", k.preflight},
 		{"guard", k.guard.Run},
 		{"return", k.returner.Run},
+		{"source", k.upstream.Run},
 		{"reports", k.report},
 	}
 }
@@ -139,6 +143,7 @@ func (k *keeper) compose() health.Report {
 	r.Guard = k.guard.Report()
 	r.Returning, r.Archived = k.returner.Report()
 	health.Describe(k.checker.Latest(), &r)
+	k.upstream.Describe(&r)
 	if f := k.findings.Load(); f != nil {
 		r.Preflight, r.Findings = true, *f
 	}

@@ -61,6 +61,8 @@ type Replication struct {
 	SilenceMillis int64  `json:"silence_ms"` // since an event or heartbeat was last received
 	LagSeconds    int    `json:"lag_s"`      // -1: not known
 	SemiSync      bool   `json:"semi_sync"`
+	// SourceClosed: the source has just said that it takes no writes. It is asked only when nothing has come from it for a while.
+	SourceClosed bool `json:"source_closed,omitempty"`
 }
 
 // Canary is the commit that goes through the primary's whole write path every moment.

@@ -7,6 +7,9 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
+// Address is host:port as reports write it.
+func Address(host string, port uint16) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
+
 // Describe fills the parts of a report that come from an observation.
 func Describe(o Observation, r *Report) {
 	r.Process, r.Incarnation = o.Process, o.Incarnation
@@ -32,7 +35,7 @@ func Describe(o Observation, r *Report) {
 		return
 	}
 	r.Replication = &Replication{
-		Source:        net.JoinHostPort(rep.SourceHost, strconv.Itoa(int(rep.SourcePort))),
+		Source:        Address(rep.SourceHost, rep.SourcePort),
 		Receiver:      string(rep.Receiver),
 		Applier:       rep.Applier,
 		Error:         rep.ReceiverError,

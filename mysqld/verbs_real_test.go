@@ -292,6 +292,29 @@ func TestSourcePositionFindsErrantTransactions(t *testing.T) {
 	})
 }
 
+func TestASourceSaysToTheAccountOfReplicationWhetherItTakesWrites(t *testing.T) {
+	families(t, func(t *testing.T, bin *lab.Binaries) {
+		all := reign(t, bin, 2)
+		p, r := all[0], all[1]
+		closed := func() bool {
+			got, err := r.SourceClosed(t.Context(), p.source(true))
+			r.must(err)
+			return got
+		}
+		if closed() {
+			t.Error("an open source is called closed")
+		}
+		p.must(p.CloseWrites(t.Context()))
+		if !closed() {
+			t.Error("a closed source is called open")
+		}
+		p.must(p.lab.Kill())
+		if got, err := r.SourceClosed(t.Context(), p.source(true)); err == nil || got {
+			t.Errorf("a dead source is called closed (%t, %v)", got, err)
+		}
+	})
+}
+
 func TestRequireAcksReleasesByDecisionOnly(t *testing.T) {
 	families(t, func(t *testing.T, bin *lab.Binaries) {
 		all := reign(t, bin, 2)

@@ -391,6 +391,14 @@ func (s *Server) connected() *Server {
 	return nil
 }
 
+// SourceClosed reports whether the source that the receiver hears takes no writes.
+func (s *Server) SourceClosed() bool {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	src := s.connected()
+	return src != nil && src.readOnly
+}
+
 // following finds what s sends to replica to next.
 func (s *Server) following(to *Server) (int, bool) {
 	if s.group.Flavor == mysqld.MySQL {

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/baton-db/baton/health"
@@ -165,6 +166,8 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 		return failure, doubt
 	case hears == 0 && deaf > 0 && h.Probed == health.ProbeDead:
 		return cause(PrimarySilent, "the agent of %s has been unheard for %.1f s, no acker hears the server, and a probe failed", id, e.age(id).Seconds()), doubt
+	case e.age(id) >= e.rules.Closed && e.closed():
+		return cause(PrimaryClosed, "the agent of %s has been unheard for %.1f s, and the server says that it takes no writes", id, e.age(id).Seconds()), doubt
 	}
 	return failure, cause(AgentLost, "the agent of %s has been unheard for %.1f s; the server is heard by %d ackers, probe %q. Way out: start the agent",
 		id, e.age(id).Seconds(), hears, h.Probed)
@@ -183,6 +186,15 @@ func (e election) hear(ids []registry.InstanceID) (deaf, hears int) {
 		}
 	}
 	return deaf, hears
+}
+
+// closed reports whether somebody who hears the primary was told by it that it takes no writes.
+func (e election) closed() bool {
+	primary, _ := e.d.Member(e.d.Primary)
+	return slices.ContainsFunc(e.listeners(), func(id registry.InstanceID) bool {
+		h, ok := e.fresh(id)
+		return ok && h.Replication != nil && h.Replication.SourceClosed && h.Replication.Source == primary.Address && e.hears(h)
+	})
 }
 
 // hears reports whether h, who replicates, has heard the primary of late.

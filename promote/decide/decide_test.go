@@ -47,6 +47,9 @@ const gone = health.ProcessExited
 func TestAPrimaryIsReplacedOnlyWhenItsFailureIsCertain(t *testing.T) {
 	silent := func() *scene { return group(3).unheard("db1", time.Second).deaf("db2", "db3").probed(health.ProbeDead) }
 	hung := func() *scene { return group(3).unreachable("db1", 600) }
+	closedAlone := func() *scene {
+		return group(3).unheard("db1", 4*time.Second).probed(health.ProbeAlive).change("db2", func(h *health.Heard) { h.Replication.SourceClosed = true })
+	}
 	runDecided(t, []decided{
 		{"all is well", group(3), "nothing"},
 		{"its process ended", group(3).process("db1", gone), "revoke 2 PrimaryGone"},
@@ -65,6 +68,14 @@ func TestAPrimaryIsReplacedOnlyWhenItsFailureIsCertain(t *testing.T) {
 		{"silent, but a probe gets through", silent().probed(health.ProbeAlive), "waiting AgentLost"},
 		{"silent, but it refuses politely", silent().probed(health.ProbeRefusing), "waiting AgentLost"},
 		{"silent and not probed", silent().probed(""), "waiting AgentLost"},
+		{"silent, and it says that it is closed", closedAlone(), "revoke 2 PrimaryClosed"},
+		{"silent for a moment, and closed", closedAlone().unheard("db1", 2*time.Second), "waiting AgentLost"},
+		{"closed, since this leader leads", closedAlone().never("db1").with(func(*registry.Database) {}), "revoke 2 PrimaryClosed"},
+		{"who says so speaks of another server", closedAlone().change("db2", func(h *health.Heard) { h.Replication.Source = "10.0.0.9:3306" }), "waiting AgentLost"},
+		{"who says so is unheard itself", closedAlone().unheard("db2", time.Second), "waiting AgentLost"},
+		{"who says so does not hear it any more", closedAlone().deaf("db2"), "waiting AgentLost"},
+		{"its agent says that it is closed", group(3).change("db1", func(h *health.Heard) { h.ReadOnly = true }).
+			change("db2", func(h *health.Heard) { h.Replication.SourceClosed = true }), "nothing"},
 		{"no commit gets through", group(3).canary(3500, false), "revoke 2 PrimaryStuck"},
 		{"commits take long", group(3).canary(2500, false), "nothing"},
 		{"commits wait for ackers", group(3).canary(3500, true), "waiting AckersLonely"},
@@ -88,6 +99,8 @@ func TestAReignIsNotEndedBeforeItsReplacementCanBeHad(t *testing.T) {
 		{"the only acker can be fenced, and another replica acknowledges next", dead(3).with(func(d *registry.Database) { d.Ackers = d.Ackers[:1] }), "revoke 2 PrimaryGone"},
 		{"the only acker can be fenced, but nobody else is there", dead(3).with(func(d *registry.Database) { d.Ackers = d.Ackers[:1] }).never("db3"), "waiting AckersMissing"},
 		{"nobody would be left to acknowledge", dead(2), "waiting AckersMissing"},
+		{"closed, its agent dead, and an acker unheard", group(3).unheard("db1", 4*time.Second).unheard("db3", time.Second).
+			change("db2", func(h *health.Heard) { h.Replication.SourceClosed = true }), "waiting AckersMissing"},
 		{"the primary is back, and one replica can acknowledge", restarted(3).unheard("db3", time.Second), "revoke 2 PrimaryRestarted"},
 		{"the primary is back after a power cut: nobody remembers", restarted(3).amnesiac("db2", "db3"), "revoke 2 PrimaryRestarted"},
 		{"the primary is back, alone", restarted(3).unheard("db2", time.Second).unheard("db3", time.Second), "waiting AckersMissing"},

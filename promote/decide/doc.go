@@ -9,5 +9,6 @@
 // # Situations
 //
 // Each failure has a name, used as the code of a registry.Cause, in records, metrics and tests: see situation.go.
-// Load, a full connection table, one observer's opinion or a dead agent beside a live mysqld are no failures.
+// Load, a full connection table, one observer's opinion or a dead agent beside a live mysqld are no failures. A mysqld that was
+// closed while its agent is dead is one (PrimaryClosed): it says so to its replicas, and nobody is there to open it.
 package decide

@@ -8,6 +8,9 @@ type Rules struct {
 	Fresh time.Duration
 	// Silence is how long an agent must be unheard before its server can be called silent.
 	Silence time.Duration
+	// Closed is how long an agent must be unheard before its server, which says that it takes no writes, is replaced. Agents are
+	// started again sooner than that.
+	Closed time.Duration
 	// Deaf is how long an acker must have heard nothing from the primary. Heartbeats come every 200 ms.
 	Deaf time.Duration
 	// Hung is how long a server must not have answered its own agent.
@@ -33,6 +36,7 @@ func DefaultRules() Rules {
 	return Rules{
 		Fresh:    700 * time.Millisecond,
 		Silence:  700 * time.Millisecond,
+		Closed:   3 * time.Second,
 		Deaf:     500 * time.Millisecond,
 		Hung:     500 * time.Millisecond,
 		Stuck:    3 * time.Second,

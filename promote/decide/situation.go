@@ -11,6 +11,9 @@ const (
 	PrimaryHung = "PrimaryHung"
 	// PrimarySilent: the agent is unheard, no acker hears the server, and a direct probe fails.
 	PrimarySilent = "PrimarySilent"
+	// PrimaryClosed: the agent is unheard, and the server has said to an acker that it takes no writes: nobody is there to open
+	// it, because it was started again, or closed, without its agent.
+	PrimaryClosed = "PrimaryClosed"
 	// PrimaryStuck: the server answers, but no commit gets through, and not because ackers are missing.
 	PrimaryStuck = "PrimaryStuck"
 	// Switchover: somebody asked for it.

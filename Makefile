@@ -42,8 +42,8 @@ check: ## format, vet, static analysis, house rules
 sim: ## random schedules of faults against the real decisions (N=1000000 SEED=1)
 	go run ./cmd/sim -n $(N) -seed $(if $(filter 0,$(SEED)),1,$(SEED))
 
-mutants: ## breaks the source in many ways; each must be noticed (N=1000000 SEED=1)
-	go run ./cmd/mutants -n $(N) -seed $(if $(filter 0,$(SEED)),1,$(SEED))
+mutants: ## breaks the source in many ways; each must be noticed (N=1000000 SEED=1 ARGS="-resume bin/verdicts")
+	go run ./cmd/mutants -n $(N) -seed $(if $(filter 0,$(SEED)),1,$(SEED)) $(ARGS)
 
 killpoints: servers ## kills baton before and after everything it does in a failover, on real servers (FAMILY=mysql)
 	go run ./cmd/killpoints -family "$(FAMILY)" $(ARGS)

@@ -1,6 +1,7 @@
 package mutant
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 )
 
@@ -26,6 +28,8 @@ type Hunter struct {
 	Dir  string // for what is built; it is the caller's to remove
 	// Schedules is how many are played, from seed First on, before the simulation gives up.
 	Schedules, First uint64
+	// Workers is how many schedules are played at the same time; it changes no verdict. 0: as many as there are processors.
+	Workers int
 	// Keep is where the short case of each mutant that the simulation catches is written, under the mutant's name; empty:
 	// nowhere.
 	Keep string
@@ -45,7 +49,8 @@ func (h Hunter) Try(ctx context.Context, m Mutant) (Verdict, error) {
 	if out, err := h.run(ctx, "go", "build", "-overlay", overlay, "-o", program, "./cmd/sim"); err != nil {
 		return Verdict{}, fmt.Errorf("build mutant %s: %w\n%s", m.Name, err, out)
 	}
-	out, err := h.run(ctx, program, "-brief", "-enough", "1", "-n", strconv.FormatUint(h.Schedules, 10), "-seed", strconv.FormatUint(h.First, 10))
+	out, err := h.run(ctx, program, "-brief", "-enough", "1", "-n", strconv.FormatUint(h.Schedules, 10), "-seed", strconv.FormatUint(h.First, 10),
+		"-workers", strconv.Itoa(cmp.Or(h.Workers, runtime.GOMAXPROCS(0))))
 	var exit *exec.ExitError
 	switch {
 	case err == nil:

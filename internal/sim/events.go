@@ -239,6 +239,7 @@ var kinds = []kind{
 	{"ackers gone", fault, 4, (*world).ackersGone, false},
 	{"another durability", fault, 3, (*world).anotherDurability, false},
 	{"loss accepted", fault, 3, (*world).acceptLoss, false},
+	{"machine of the primary stands still until a fenced acker has no agent", fault, 3, (*world).unguarded, false},
 }
 
 // anyLeader is the first one most of the time: the other one is behind, and still speaks.

@@ -31,6 +31,7 @@ type host struct {
 	news      bool // something may have happened since its last report
 	noticed   int  // Changes of the server when its observer last looked
 	announced bool // the registry knows its promise file
+	doomed    bool // its agent is to die: see dies
 	stale     bool // something that the next step depends on may have changed
 	tenure
 

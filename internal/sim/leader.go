@@ -70,6 +70,7 @@ func (l *leader) receive(from *host, r *health.Report) {
 	}
 	l.board[from.server.Number-1] = entry{r, l.world.now}
 	l.stale = true
+	from.dies(r)
 }
 
 // look is what this leader knows.

@@ -240,7 +240,7 @@ func (w *world) recover() {
 	w.tell("faults are over")
 	w.chance = 1
 	for _, h := range w.hosts {
-		h.deaf, h.mute, h.still = false, false, false
+		h.deaf, h.mute, h.still, h.doomed = false, false, false, false
 		for _, b := range w.hosts {
 			w.group.Heal(h.server, b.server)
 		}

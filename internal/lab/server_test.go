@@ -227,7 +227,9 @@ func TestACopyHoldsWhatTheOtherServerHeldAndHasANameOfItsOwn(t *testing.T) {
 		if err := to.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if want, got := gtids(t, from), gtids(t, to); got != want || want == "" {
+		// What MariaDB appends counts only what a server wrote by its own id.
+		want, _, _ := strings.Cut(gtids(t, from), "\t")
+		if got, _, _ := strings.Cut(gtids(t, to), "\t"); got != want || want == "" {
 			t.Errorf("the copy holds %q, the other %q", got, want)
 		}
 		if got := sql(t, to, "SHOW TABLES FROM app"); got != "t" {

@@ -9,8 +9,9 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
-// Heal waits until all followers follow and may acknowledge. A diverged server is given an empty data directory, as an
-// operator would: it then copies everything from the primary's binary logs. It returns who was.
+// Heal waits until all followers follow and may acknowledge. A diverged server is given the data directory of another replica,
+// as an operator would who restores a snapshot; where nobody else follows it gets an empty one, and copies everything from
+// the primary's binary logs. It returns who was.
 func (r *Rig) Heal(ctx context.Context, followers int) ([]registry.InstanceID, error) {
 	limit, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -24,7 +25,7 @@ func (r *Rig) Heal(ctx context.Context, followers int) ([]registry.InstanceID, e
 		}
 		for _, i := range v.Instances {
 			if i.Report != nil && i.Report.Guard.Diverged != "" && i.Instance != v.Database.Primary && v.Database.Phase == registry.Serving && time.Now().After(again[i.Instance]) {
-				if err := r.wipe(ctx, i.Instance); err != nil {
+				if err := r.wipe(ctx, i.Instance, follower(v)); err != nil {
 					return wiped, err
 				}
 				wiped = append(wiped, i.Instance)
@@ -37,7 +38,18 @@ func (r *Rig) Heal(ctx context.Context, followers int) ([]registry.InstanceID, e
 	return wiped, err
 }
 
-func (r *Rig) wipe(ctx context.Context, id registry.InstanceID) error {
+// follower is a replica that holds what the primary has, or "".
+func follower(v api.DatabaseView) registry.InstanceID {
+	for _, i := range v.Instances {
+		if i.Report != nil && i.Instance != v.Database.Primary && v.Database.IsAcker(i.Instance) &&
+			i.Report.Guard.Follows == v.Database.Epoch && i.Report.Guard.CaughtUp && i.Report.Guard.Diverged == "" {
+			return i.Instance
+		}
+	}
+	return ""
+}
+
+func (r *Rig) wipe(ctx context.Context, id, like registry.InstanceID) error {
 	s, err := r.Database(id)
 	if err != nil {
 		return err
@@ -45,8 +57,14 @@ func (r *Rig) wipe(ctx context.Context, id registry.InstanceID) error {
 	if err := s.Kill(); err != nil {
 		return err
 	}
-	if err := s.Wipe(); err != nil {
-		return err
+	other, err := r.Database(like)
+	if err == nil {
+		err = s.CopyFrom(other) // which fails when that one has just died
+	}
+	if err != nil {
+		if err := s.Wipe(); err != nil {
+			return err
+		}
 	}
 	// Another server id than before: a replica does not take events that carry its own, and what this server wrote while
 	// it was primary is part of what it has to copy.

@@ -12,21 +12,21 @@ import (
 
 func netKinds() []Kind {
 	on := []Part{Net}
-	hold := lasts(2*time.Second, 6*time.Second)
+	hold := lasts(1800*time.Millisecond, 3500*time.Millisecond)
 	return []Kind{
-		{Name: "isolate-primary", Role: Primary, Parts: on, Effect: Survived, Weight: 4, Hold: hold, inject: impaired(netlab.Cut, both, everybody)},
-		{Name: "isolate-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 2, Hold: hold, inject: impaired(netlab.Cut, both, everybody)},
-		{Name: "isolate-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 2, Hold: hold, inject: impaired(netlab.Cut, both, everybody)},
-		{Name: "split", Role: Primary, Parts: on, Effect: Survived, Weight: 4, Hold: hold, inject: impaired(netlab.Cut, both, servers)},
-		{Name: "cut-ackers", Role: Primary, Parts: on, Effect: Survived, Weight: 3, Hold: hold, inject: impaired(netlab.CutSQL, both, servers)},
-		{Name: "cut-coordinators", Role: Primary, Parts: on, Effect: Survived, Weight: 3, Hold: hold, inject: impaired(netlab.CutBaton, both, servers)},
-		{Name: "cut-one-link", Role: Primary, Parts: on, Effect: Survived, Weight: 2, Hold: hold, inject: impaired(netlab.Cut, both, next)},
-		{Name: "one-way-out", Role: Primary, Parts: on, Effect: Survived, Weight: 3, Hold: hold, inject: impaired(netlab.Cut, out, servers)},
-		{Name: "one-way-in", Role: Primary, Parts: on, Effect: Survived, Weight: 3, Hold: hold, inject: impaired(netlab.Cut, in, servers)},
-		{Name: "one-way-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 2, Hold: hold, inject: impaired(netlab.Cut, in, servers)},
-		{Name: "loss-30", Role: Primary, Parts: on, Effect: Harmless, Weight: 2, Hold: lasts(4*time.Second, 10*time.Second), inject: impaired(netlab.Lossy, out, everybody)},
-		{Name: "slow-link", Role: Primary, Parts: on, Effect: Blocking, Weight: 1, Hold: hold, inject: slow},
-		{Name: "flap", Role: Primary, Parts: on, Effect: Blocking, Weight: 2, Hold: hold, inject: flap},
+		{Name: "isolate-primary", Role: Primary, Parts: on, Effect: Survived, Weight: 12, Hold: hold, inject: impaired(netlab.Cut, both, everybody)},
+		{Name: "isolate-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 6, Hold: hold, inject: impaired(netlab.Cut, both, everybody)},
+		{Name: "isolate-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 6, Hold: hold, inject: impaired(netlab.Cut, both, everybody)},
+		{Name: "split", Role: Primary, Parts: on, Effect: Survived, Weight: 12, Hold: hold, inject: impaired(netlab.Cut, both, servers)},
+		{Name: "cut-ackers", Role: Primary, Parts: on, Effect: Survived, Weight: 9, Hold: hold, inject: impaired(netlab.CutSQL, both, servers)},
+		{Name: "cut-coordinators", Role: Primary, Parts: on, Effect: Survived, Weight: 9, Hold: hold, inject: impaired(netlab.CutBaton, both, servers)},
+		{Name: "cut-one-link", Role: Primary, Parts: on, Effect: Survived, Weight: 6, Hold: hold, inject: impaired(netlab.Cut, both, next)},
+		{Name: "one-way-out", Role: Primary, Parts: on, Effect: Survived, Weight: 9, Hold: hold, inject: impaired(netlab.Cut, out, servers)},
+		{Name: "one-way-in", Role: Primary, Parts: on, Effect: Survived, Weight: 9, Hold: hold, inject: impaired(netlab.Cut, in, servers)},
+		{Name: "one-way-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 6, Hold: hold, inject: impaired(netlab.Cut, in, servers)},
+		{Name: "loss-30", Role: Primary, Parts: on, Effect: Harmless, Weight: 6, Hold: lasts(3*time.Second, 6*time.Second), inject: impaired(netlab.Lossy, out, everybody)},
+		{Name: "slow-link", Role: Primary, Parts: on, Effect: Blocking, Weight: 3, Hold: hold, inject: slow},
+		{Name: "flap", Role: Primary, Parts: on, Effect: Blocking, Weight: 6, Hold: hold, inject: flap},
 	}
 }
 
@@ -118,12 +118,12 @@ func flap(_ context.Context, f *field, host int) (heal, error) {
 }
 
 func diskKinds() []Kind {
-	hold := lasts(3*time.Second, 8*time.Second)
+	hold := lasts(2500*time.Millisecond, 5*time.Second)
 	return []Kind{
-		{Name: "disk-full", Role: Primary, Parts: []Part{Disk, Server}, Effect: Survived, Weight: 2, Hold: hold, inject: fill},
-		{Name: "disk-stall", Role: Primary, Parts: []Part{Disk, Server}, Effect: Survived, Weight: 3, Hold: hold, inject: stall},
-		{Name: "disk-dead", Role: Primary, Parts: []Part{Disk, Server}, Effect: Survived, Weight: 2, Hold: hold, inject: abort},
-		{Name: "disk-full-replica", Role: Replica, Parts: []Part{Disk, Server}, Effect: Survived, Weight: 1, Hold: hold, inject: fill},
+		{Name: "disk-full", Role: Primary, Parts: []Part{Disk, Server}, Effect: Survived, Weight: 6, Hold: hold, inject: fill},
+		{Name: "disk-stall", Role: Primary, Parts: []Part{Disk, Server}, Effect: Survived, Weight: 9, Hold: hold, inject: stall},
+		{Name: "disk-dead", Role: Primary, Parts: []Part{Disk, Server}, Effect: Survived, Weight: 6, Hold: hold, inject: abort},
+		{Name: "disk-full-replica", Role: Replica, Parts: []Part{Disk, Server}, Effect: Survived, Weight: 3, Hold: hold, inject: fill},
 	}
 }
 

@@ -18,17 +18,17 @@ const supervise = time.Second
 func serverKinds() []Kind {
 	on := []Part{Server}
 	return []Kind{
-		{Name: "server-kill", Role: Primary, Parts: on, Effect: Survived, Weight: 4, inject: crash},
-		{Name: "server-kill-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 2, inject: crash},
-		{Name: "server-kill-two", Role: Primary, Parts: on, Effect: Blocking, Weight: 2, inject: crashTwo},
-		{Name: "server-back-at-once", Role: Primary, Parts: on, Effect: Survived, Weight: 2, inject: backAtOnce},
-		{Name: "server-shutdown", Role: Primary, Parts: on, Effect: Survived, Weight: 2, Hold: lasts(2*time.Second, 4*time.Second), inject: shutDown},
-		{Name: "server-pause-200ms", Role: Primary, Parts: on, Effect: Harmless, Weight: 2, Hold: lasts(200*time.Millisecond, 200*time.Millisecond), inject: pause},
-		{Name: "server-pause-1s", Role: Primary, Parts: on, Effect: Harmless, Weight: 1, Hold: lasts(time.Second, time.Second), inject: pause},
-		{Name: "server-pause-3s", Role: Primary, Parts: on, Effect: Survived, Weight: 3, Hold: lasts(3*time.Second, 5*time.Second), inject: pause},
+		{Name: "server-kill", Role: Primary, Parts: on, Effect: Survived, Weight: 12, inject: crash},
+		{Name: "server-kill-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 6, inject: crash},
+		{Name: "server-kill-two", Role: Primary, Parts: on, Effect: Blocking, Weight: 6, inject: crashTwo},
+		{Name: "server-back-at-once", Role: Primary, Parts: on, Effect: Survived, Weight: 6, inject: backAtOnce},
+		{Name: "server-shutdown", Role: Primary, Parts: on, Effect: Survived, Weight: 6, Hold: lasts(1*time.Second, 2*time.Second), inject: shutDown},
+		{Name: "server-pause-200ms", Role: Primary, Parts: on, Effect: Harmless, Weight: 6, Hold: lasts(200*time.Millisecond, 200*time.Millisecond), inject: pause},
+		{Name: "server-pause-1s", Role: Primary, Parts: on, Effect: Harmless, Weight: 3, Hold: lasts(time.Second, time.Second), inject: pause},
+		{Name: "server-pause-3s", Role: Primary, Parts: on, Effect: Survived, Weight: 9, Hold: lasts(3*time.Second, 4*time.Second), inject: pause},
 		{Name: "server-pause-60s", Role: Primary, Parts: on, Effect: Survived, Weight: 1, Hold: lasts(time.Minute, time.Minute), inject: pause},
-		{Name: "server-pause-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 2, Hold: lasts(time.Second, 5*time.Second), inject: pause},
-		{Name: "host-pause", Role: Primary, Parts: []Part{Server, Baton}, Effect: Survived, Weight: 3, Hold: lasts(2*time.Second, 6*time.Second), inject: pauseHost},
+		{Name: "server-pause-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 6, Hold: lasts(time.Second, 5*time.Second), inject: pause},
+		{Name: "host-pause", Role: Primary, Parts: []Part{Server, Baton}, Effect: Survived, Weight: 9, Hold: lasts(2*time.Second, 4*time.Second), inject: pauseHost},
 	}
 }
 
@@ -95,17 +95,17 @@ func pauseHost(ctx context.Context, f *field, host int) (heal, error) {
 
 func batonKinds() []Kind {
 	on := []Part{Baton}
-	short, long := lasts(100*time.Millisecond, 2*time.Second), lasts(2*time.Second, 5*time.Second)
+	short, long := lasts(100*time.Millisecond, 1500*time.Millisecond), lasts(2*time.Second, 4*time.Second)
 	return []Kind{
-		{Name: "baton-kill-primary", Role: Primary, Parts: on, Effect: Survived, Weight: 2, Hold: short, inject: killBaton},
-		{Name: "baton-kill-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 3, Hold: short, inject: killBaton},
-		{Name: "baton-kill-follower", Role: Follower, Parts: on, Effect: Survived, Weight: 2, Hold: short, inject: killBaton},
-		{Name: "baton-kill-two", Role: Leader, Parts: on, Effect: Survived, Weight: 1, Hold: long, inject: killTwoBatons},
-		{Name: "baton-kill-all", Role: All, Parts: on, Effect: Survived, Weight: 2, Hold: short, inject: killAllBatons},
-		{Name: "baton-restart-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 2, inject: restartBaton},
-		{Name: "baton-pause-1s", Role: Primary, Parts: on, Effect: Harmless, Weight: 1, Hold: lasts(time.Second, time.Second), inject: pauseBaton},
-		{Name: "baton-pause-primary", Role: Primary, Parts: on, Effect: Survived, Weight: 2, Hold: long, inject: pauseBaton},
-		{Name: "baton-pause-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 3, Hold: long, inject: pauseBaton},
+		{Name: "baton-kill-primary", Role: Primary, Parts: on, Effect: Survived, Weight: 6, Hold: short, inject: killBaton},
+		{Name: "baton-kill-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 9, Hold: short, inject: killBaton},
+		{Name: "baton-kill-follower", Role: Follower, Parts: on, Effect: Survived, Weight: 6, Hold: short, inject: killBaton},
+		{Name: "baton-kill-two", Role: Leader, Parts: on, Effect: Survived, Weight: 3, Hold: long, inject: killTwoBatons},
+		{Name: "baton-kill-all", Role: All, Parts: on, Effect: Survived, Weight: 6, Hold: short, inject: killAllBatons},
+		{Name: "baton-restart-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 6, inject: restartBaton},
+		{Name: "baton-pause-1s", Role: Primary, Parts: on, Effect: Harmless, Weight: 3, Hold: lasts(time.Second, time.Second), inject: pauseBaton},
+		{Name: "baton-pause-primary", Role: Primary, Parts: on, Effect: Survived, Weight: 6, Hold: long, inject: pauseBaton},
+		{Name: "baton-pause-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 9, Hold: long, inject: pauseBaton},
 		{Name: "baton-pause-leader-20s", Role: Leader, Parts: on, Effect: Survived, Weight: 1, Hold: lasts(20*time.Second, 20*time.Second), inject: pauseBaton},
 	}
 }

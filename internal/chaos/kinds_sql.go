@@ -16,16 +16,16 @@ import (
 
 func sqlKinds() []Kind {
 	on := []Part{SQL}
-	hold := lasts(2*time.Second, 6*time.Second)
+	hold := lasts(2*time.Second, 4*time.Second)
 	return []Kind{
-		{Name: "connections-full", Role: Primary, Parts: on, Effect: HarmlessBlocking, Weight: 2, Hold: hold, inject: crowd},
-		{Name: "overload", Role: Primary, Parts: on, Effect: HarmlessBlocking, Weight: 2, Hold: hold, inject: overload},
-		{Name: "long-transaction", Role: Primary, Parts: on, Effect: HarmlessBlocking, Weight: 2, Hold: hold, inject: lockRows},
-		{Name: "human-opens-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 2, Hold: lasts(time.Second, 3*time.Second), inject: openReplica},
-		{Name: "human-writes-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 1, inject: writeReplica},
-		{Name: "human-stops-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 2, Hold: hold, inject: stopReplica},
-		{Name: "human-starts-fenced", Role: Primary, Parts: []Part{SQL, Net}, Effect: Blocking, Weight: 3, inject: startFenced},
-		{Name: "switchover", Role: Primary, Parts: on, Effect: Survived, Weight: 4, inject: switchover},
+		{Name: "connections-full", Role: Primary, Parts: on, Effect: HarmlessBlocking, Weight: 6, Hold: hold, inject: crowd},
+		{Name: "overload", Role: Primary, Parts: on, Effect: HarmlessBlocking, Weight: 6, Hold: hold, inject: overload},
+		{Name: "long-transaction", Role: Primary, Parts: on, Effect: HarmlessBlocking, Weight: 6, Hold: hold, inject: lockRows},
+		{Name: "human-opens-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 6, Hold: lasts(time.Second, 3*time.Second), inject: openReplica},
+		{Name: "human-writes-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 3, inject: writeReplica},
+		{Name: "human-stops-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 6, Hold: hold, inject: stopReplica},
+		{Name: "human-starts-fenced", Role: Primary, Parts: []Part{SQL, Net}, Effect: Blocking, Weight: 9, inject: startFenced},
+		{Name: "switchover", Role: Primary, Parts: on, Effect: Survived, Weight: 12, inject: switchover},
 	}
 }
 

@@ -41,7 +41,7 @@ func (p *Planner) Next() Round {
 	if p.most > 1 && p.chance.IntN(2) == 1 {
 		count = 2 + p.chance.IntN(p.most-1)
 	}
-	r := Round{Rest: between(p.chance, 300*time.Millisecond, 1500*time.Millisecond)}
+	r := Round{Rest: between(p.chance, 100*time.Millisecond, 500*time.Millisecond)}
 	var taken []Part
 	for tries := 0; len(r.Strikes) < count && tries < 50; tries++ {
 		k := p.draw()

@@ -176,12 +176,8 @@ func (s *Server) LogTail(n int) string {
 func (s *Server) Wipe() error {
 	s.disk.Lock()
 	defer s.disk.Unlock()
-	s.mu.Lock()
-	busy := s.quit != nil || s.proc != nil && !s.proc.ended()
-	closed := s.closed
-	s.mu.Unlock()
-	if busy || closed {
-		return fmt.Errorf("wipe %s: it is not stopped, or closed", s.opts.Name)
+	if err := s.idle(); err != nil {
+		return fmt.Errorf("wipe %s: %w", s.opts.Name, err)
 	}
 	if err := os.RemoveAll(s.DataDir()); err != nil {
 		return fmt.Errorf("wipe %s: %w", s.opts.Name, err)

@@ -209,6 +209,38 @@ func TestWipedServerIsEmpty(t *testing.T) {
 	})
 }
 
+func TestACopyHoldsWhatTheOtherServerHeldAndHasANameOfItsOwn(t *testing.T) {
+	eachFamily(t, func(t *testing.T, bin *lab.Binaries) {
+		both := labtest.Start(t, bin, 2)
+		from, to := both[0], both[1]
+		open(t, from)
+		sql(t, from, "CREATE TABLE app.t (id INT PRIMARY KEY)")
+		if err := to.CopyFrom(from); err == nil {
+			t.Fatal("a running server was replaced")
+		}
+		if err := to.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := to.CopyFrom(from); err != nil {
+			t.Fatal(err)
+		}
+		if err := to.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// What MariaDB appends counts only what a server wrote by its own id.
+		want, _, _ := strings.Cut(gtids(t, from), "\t")
+		if got, _, _ := strings.Cut(gtids(t, to), "\t"); got != want || want == "" {
+			t.Errorf("the copy holds %q, the other %q", got, want)
+		}
+		if got := sql(t, to, "SHOW TABLES FROM app"); got != "t" {
+			t.Errorf("the copy has tables %q, want t", got)
+		}
+		if bin.Family == lab.MySQL && sql(t, from, "SELECT @@server_uuid") == sql(t, to, "SELECT @@server_uuid") {
+			t.Error("two servers have one UUID")
+		}
+	})
+}
+
 func TestCloseLeavesNothing(t *testing.T) {
 	eachFamily(t, func(t *testing.T, bin *lab.Binaries) {
 		var pids []int

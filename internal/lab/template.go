@@ -150,21 +150,11 @@ func complaint(out []byte) string {
 	return tail(out, lines)
 }
 
-// copyTemplate fills dir, which must not exist, with a copy of the template. Holes stay holes: a MySQL template is
-// 100 MB of mostly nothing.
+// copyTemplate fills dir, which must not exist, with a copy of the template: a MySQL template is 100 MB of mostly nothing.
 func (b *Binaries) copyTemplate(dir string) error {
 	from, err := b.template()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), copyTimeout)
-	defer cancel()
-	tmp := dir + ".tmp"
-	if err := os.RemoveAll(tmp); err != nil {
-		return err
-	}
-	if _, err := run(ctx, []string{"cp", "-a", "--reflink=auto", "--sparse=always", from, tmp}); err != nil {
-		return fmt.Errorf("copy the template: %w", err)
-	}
-	return os.Rename(tmp, dir)
+	return copyDir(from, dir)
 }

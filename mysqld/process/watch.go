@@ -20,7 +20,7 @@ import (
 // The pauses between two looks at a process. The end of it, or of one of its threads, is reported without one. Kernels
 // before 6.9 do not tell of threads.
 const (
-	watchEvery        = 250 * time.Millisecond
+	watchEvery        = 125 * time.Millisecond
 	watchEveryBlindly = 25 * time.Millisecond
 )
 

@@ -91,6 +91,9 @@ func Save(ctx context.Context, dir string, r Request) (Entry, error) {
 		return Entry{}, err
 	}
 	f, err := find(r.Places.Flavor, r.Wanted, logs)
+	if err == nil {
+		err = purged(r.Places, r.Wanted)
+	}
 	if err != nil {
 		return Entry{}, fmt.Errorf("archive %s: %w. Way out: they cannot be kept any more; give it a fresh copy by hand (docs/operate.md)", r.Wanted, err)
 	}

@@ -206,3 +206,55 @@ func TestTheToolOfTheOtherFamilyIsNotTaken(t *testing.T) {
 		}
 	})
 }
+
+// A log that was purged may have held some of what is wanted: its last transaction alone is not all of it.
+func TestWhatWasPurgedIsMissedAndNotTakenForWhole(t *testing.T) {
+	families(t, func(t *testing.T, s *scene) {
+		s.exec("FLUSH BINARY LOGS") // what is known to all is in logs that may go
+		before := s.executed()
+		s.exec("INSERT INTO app.t VALUES (2, 'only here')")
+		newest := s.purged()
+		dir := archive.Dir(t.TempDir(), "orders", "db1")
+		if e, err := archive.Save(t.Context(), dir, s.request(s.executed().Minus(before))); err != nil || e.Count != 1 {
+			t.Errorf("all of it is there: %+v, %v", e, err)
+		}
+		s.exec("FLUSH BINARY LOGS", "INSERT INTO app.t VALUES (3, 'only here too')")
+		if s.purged() == newest {
+			t.Fatal("nothing was purged")
+		}
+		e, err := archive.Save(t.Context(), dir, s.request(s.executed().Minus(before)))
+		if !errors.Is(err, archive.ErrMissing) {
+			t.Errorf("the first of two is gone: %+v, %v", e, err)
+		}
+	})
+}
+
+// purged leaves the newest binary log only, and returns its name.
+func (s *scene) purged() string {
+	s.t.Helper()
+	rows, err := s.admin.QueryContext(s.t.Context(), "SHOW BINARY LOGS")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var name, rest string
+	into := make([]any, len(names))
+	for i := range into {
+		into[i] = &rest
+	}
+	into[0] = &name
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		s.t.Fatal(err)
+	}
+	s.exec("PURGE BINARY LOGS TO '" + name + "'")
+	return name
+}

@@ -104,7 +104,7 @@ func read(r *bufio.Reader, size int64, each func(Transaction) bool) (File, error
 		return each(t)
 	}
 	for {
-		e, err := next(r, size-out.Whole)
+		e, err := next(r, size-out.Whole, bodyLength)
 		if errors.Is(err, io.EOF) {
 			flush()
 			return out, nil
@@ -138,8 +138,8 @@ func between(kind byte) bool {
 	return false
 }
 
-// next reads one event; io.EOF: there is no other whole one in the bytes that are left.
-func next(r *bufio.Reader, left int64) (event, error) {
+// next reads one event, with so much of its body as is kept; io.EOF: there is no other whole one in the bytes that are left.
+func next(r *bufio.Reader, left, keep int64) (event, error) {
 	var h [headerLength]byte
 	if left < headerLength {
 		return event{}, io.EOF
@@ -155,7 +155,7 @@ func next(r *bufio.Reader, left int64) (event, error) {
 	if e.length > left {
 		return event{}, io.EOF
 	}
-	e.body = make([]byte, min(bodyLength, e.length-headerLength))
+	e.body = make([]byte, min(keep, e.length-headerLength))
 	if _, err := io.ReadFull(r, e.body); err != nil {
 		return event{}, torn(err)
 	}

@@ -19,6 +19,8 @@ type fake struct {
 	greet []byte
 	// answer is what is said to a query; nil cuts the connection.
 	answer func(query string) *table
+	// hear is asked before answer where it is set, also of a SET, with the number of the session; nil leaves it to answer.
+	hear func(session int, query string) *table
 }
 
 // table is a result: rows of a column's text, nil for NULL. Without columns it is an OK.
@@ -40,6 +42,7 @@ func (f *fake) serve(t *testing.T) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var open []net.Conn
+	sessions := 0
 	wg.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -49,9 +52,11 @@ func (f *fake) serve(t *testing.T) {
 			mu.Lock()
 			open = append(open, conn)
 			mu.Unlock()
+			sessions++
+			session := sessions
 			wg.Go(func() {
 				defer conn.Close()
-				f.talk(&wire{Conn: conn, in: bufio.NewReader(conn)})
+				f.talk(&wire{Conn: conn, in: bufio.NewReader(conn), session: session})
 			})
 		}
 	})
@@ -79,16 +84,25 @@ func (f *fake) talk(c *wire) {
 	}
 	for {
 		got := c.next()
+		var heard *table
+		if f.hear != nil && len(got) > 0 && got[0] == 3 {
+			heard = f.hear(c.session, string(got[1:]))
+		}
 		switch {
 		case len(got) == 0 || got[0] == 1:
 			return
+		case heard != nil:
 		case got[0] != 3 || strings.HasPrefix(string(got[1:]), "SET "):
 			if c.send(ok) != nil {
 				return
 			}
 			continue
 		}
-		switch a := f.answer(string(got[1:])); {
+		a := heard
+		if a == nil {
+			a = f.answer(string(got[1:]))
+		}
+		switch {
 		case a == nil:
 			return
 		case a.hang:
@@ -107,8 +121,9 @@ func (f *fake) talk(c *wire) {
 // wire is one connection: packets with their sequence numbers.
 type wire struct {
 	net.Conn
-	in  *bufio.Reader
-	seq byte
+	in      *bufio.Reader
+	seq     byte
+	session int
 }
 
 func (c *wire) next() []byte {
@@ -133,6 +148,9 @@ func (c *wire) send(body []byte) error {
 }
 
 func (c *wire) result(t *table) error {
+	if len(t.columns) == 0 {
+		return c.send([]byte{0, 0, 0, 2, 0, 0, 0})
+	}
 	if err := c.send([]byte{byte(len(t.columns))}); err != nil {
 		return err
 	}

@@ -80,6 +80,7 @@ type Server struct {
 	commits  [canaries]*attempt
 	sessions sessions
 	stray    string // session of a look that was given up
+	opener   string // session whose opening of writes was given up, and may come late
 	closed   bool
 	wg       sync.WaitGroup // canary commits
 }

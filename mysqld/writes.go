@@ -21,7 +21,7 @@ func (s *Server) OpenWrites(ctx context.Context) error {
 		if !r.on("rpl_semi_sync_source_enabled") {
 			return ErrNotSource
 		}
-		return c.do(ctx, c.open)
+		return s.letIn(ctx, c)
 	})
 }
 
@@ -36,7 +36,7 @@ func (s *Server) OpenAlone(ctx context.Context) error {
 		if rep != nil {
 			return fmt.Errorf("%w: it follows %s", ErrNotSource, rep.SourceHost)
 		}
-		return c.do(ctx, c.open)
+		return s.letIn(ctx, c)
 	})
 }
 
@@ -63,6 +63,9 @@ func (s *Server) closeWrites(ctx context.Context, c *session) error {
 		text = fmt.Sprintf(text, strconv.FormatFloat(limit.Seconds(), 'f', 3, 64))
 	}
 	id, err := s.id(ctx, s.control, c) // whoever closes writes holds this lane
+	if err == nil {
+		err = s.nobodyOpens(ctx, id)
+	}
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/baton-db/baton/internal/durable"
 )
 
 // renameOver replaces target by next: a temporary file in the same directory gets the owner, mode and attributes of the
 // old one, is made durable and renamed. Whatever fails, target is as it was. Without an old one it replaces what is there.
+// It is not durable.Replace: target belongs to others too, may be a trap in a directory that they can write, and may have
+// been changed meanwhile.
 func renameOver(target, temp string, old *snapshot, next []byte) (err error) {
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove what an earlier write left: %w", err)
@@ -46,7 +50,7 @@ func renameOver(target, temp string, old *snapshot, next []byte) (err error) {
 	if err := os.Rename(temp, target); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(target))
+	return durable.SyncDir(filepath.Dir(target))
 }
 
 // dress gives file the owner, mode and attributes of target and a later modification time.
@@ -145,12 +149,4 @@ func unmoved(target string, old *snapshot) error {
 		return errMoved
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

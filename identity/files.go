@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/baton-db/baton/internal/durable"
 )
 
 // The files of an identity directory. The names must not change: installed nodes hold them.
@@ -106,10 +108,11 @@ func writeAll(dir string, files ...file) error {
 			return fmt.Errorf("write %s: %w", path, err)
 		}
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
-// replace does not use renameio.WriteFile, which would keep the mode of a file that is there already, also too wide a one.
+// replace is not durable.Replace, because people make certificates beside a node that runs, and two writers need two
+// temporary files; and it is not renameio.WriteFile, which would keep the mode of a file that is there already, also too wide a one.
 func replace(dir, path string, f file) error {
 	pending, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithStaticPermissions(f.mode))
 	if err != nil {
@@ -120,14 +123,6 @@ func replace(dir, path string, f file) error {
 		return err
 	}
 	return pending.CloseAtomicallyReplace()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("open %s to sync it: %w", dir, err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func loadCert(path string) (*x509.Certificate, error) {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/baton-db/baton/internal/durable"
 )
 
 // SaveNew is Save for a directory that is to be there complete or not at all, at whatever moment the machine stops. dir
@@ -52,5 +54,5 @@ func writeNew(dir string, files ...file) error {
 	if err := os.Rename(next, dir); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return durable.SyncDir(filepath.Dir(dir))
 }

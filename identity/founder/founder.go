@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/baton-db/baton/identity"
+	"github.com/baton-db/baton/internal/durable"
 )
 
 // The directories below a node's data directory.
@@ -157,26 +158,15 @@ func makeKey(path string) ([]byte, error) {
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove what an earlier attempt left: %w", err)
 	}
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	err := durable.Create(next, []byte(base64.StdEncoding.EncodeToString(key)+"\n"))
 	if err != nil {
 		return nil, err
 	}
-	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Link(next, path) // a rename would replace
-	}
+	err = os.Link(next, path) // a rename would replace
 	if err = errors.Join(err, os.Remove(next)); err != nil {
 		return nil, err
 	}
-	return key, syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return key, durable.SyncDir(filepath.Dir(path))
 }
 
 func exists(path string) (bool, error) {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/baton-db/baton/internal/durable"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/mysqld/binlog"
 )
@@ -146,17 +147,17 @@ func write(ctx context.Context, dir string, r Request, f found) (e Entry, err er
 	if err != nil {
 		return Entry{}, err
 	}
-	if err := writeFile(filepath.Join(work, manifestName), append(text, '\n')); err != nil {
+	if err := durable.Create(filepath.Join(work, manifestName), append(text, '\n')); err != nil {
 		return Entry{}, err
 	}
-	if err := syncDir(work); err != nil {
+	if err := durable.SyncDir(work); err != nil {
 		return Entry{}, err
 	}
 	final := filepath.Join(dir, id)
 	if err := os.Rename(work, final); err != nil {
 		return Entry{}, err
 	}
-	if err := syncDir(dir); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		return Entry{}, err
 	}
 	return Entry{m, final}, nil
@@ -258,22 +259,5 @@ func makeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
-}
-
-func writeFile(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.SyncDir(filepath.Dir(dir))
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/baton-db/baton/internal/durable"
 	"github.com/baton-db/baton/registry"
 )
 
@@ -96,20 +97,12 @@ func Open(path string) (*File, error) {
 	}
 	err = p.Save(Record{File: rand.Text()})
 	if err == nil {
-		err = syncDir(filepath.Dir(path)) // without its name the file would be lost with the power
+		err = durable.SyncDir(filepath.Dir(path)) // without its name the file would be lost with the power
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("begin %s: %w", path, err), f.Close())
 	}
 	return p, nil
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("open directory: %w", err)
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (p *File) load() error {

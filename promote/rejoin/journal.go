@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
+	"github.com/baton-db/baton/internal/durable"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/mysqld/offline"
 )
@@ -62,21 +62,5 @@ func store(path string, value any) error {
 	if err != nil {
 		return err
 	}
-	work := path + ".new"
-	f, err := os.OpenFile(work, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(work, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.Replace(path, append(text, '\n'))
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/baton-db/baton/internal/durable"
 )
 
 // ErrDamaged is wrapped by errors about stored state that is incomplete, older than it was or has wrong checksums. A
@@ -155,7 +157,7 @@ func (b *birth) writeLocked() error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(b.dir, birthName, bytes); err != nil {
+	if err := durable.Replace(filepath.Join(b.dir, birthName), bytes); err != nil {
 		return fmt.Errorf("write birth certificate: %w", err)
 	}
 	b.have = b.want
@@ -198,30 +200,10 @@ func (s *Store) leaveMark() error {
 		return err
 	}
 	says := fmt.Appendf(nil, "Server %s of cluster %s votes, and keeps its votes in the directory beside this file. Do not remove it.\n", s.node, s.cluster)
-	if err := replaceFile(filepath.Dir(s.mark), filepath.Base(s.mark), says); err != nil {
+	if err := durable.Replace(s.mark, says); err != nil {
 		return fmt.Errorf("leave a mark outside the data directory: %w", err)
 	}
 	return nil
-}
-
-// replaceFile gives dir/name new content, durably and never half.
-func replaceFile(dir, name string, content []byte) error {
-	tmp := filepath.Join(dir, name+".tmp")
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	return syncDir(dir)
 }
 
 // lockDir takes the directory for this process. The lock ends with the process, however it ends.

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	hraft "github.com/hashicorp/raft"
+
+	"github.com/baton-db/baton/internal/durable"
 )
 
 // damaged makes a directory with a log of some segments, whose last frame is a batch of ten entries.
@@ -172,7 +174,7 @@ func TestANewerFormatIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := replaceFile(dir, birthName, b); err != nil {
+	if err := durable.Replace(filepath.Join(dir, birthName), b); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(testConfig(t, dir)); !errors.Is(err, ErrNewer) {
@@ -237,7 +239,7 @@ func TestATornWriteIsCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := replaceFile(dir, birthName, b); err != nil {
+		if err := durable.Replace(filepath.Join(dir, birthName), b); err != nil {
 			t.Fatal(err)
 		}
 	}

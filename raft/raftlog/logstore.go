@@ -7,6 +7,8 @@ import (
 	"os"
 
 	hraft "github.com/hashicorp/raft"
+
+	"github.com/baton-db/baton/internal/durable"
 )
 
 var (
@@ -183,7 +185,7 @@ func (s *Store) drop(first uint64) error {
 	if len(s.segments) == before {
 		return nil
 	}
-	return syncDir(s.dir)
+	return durable.SyncDir(s.dir)
 }
 
 // StageCommitIndex keeps the commit index until the next StoreLogs writes it in the same frame as its entries.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/baton-db/baton/internal/durable"
 )
 
 // File is the part of *os.File that a segment needs.
@@ -100,7 +102,7 @@ func (s *Store) createSegment(seq uint64, first []byte, size int64) (*segment, e
 		err = os.Rename(path+".tmp", path)
 	}
 	if err == nil {
-		err = syncDir(s.dir)
+		err = durable.SyncDir(s.dir)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create segment %d: %w", seq, err), f.Close())
@@ -185,13 +187,4 @@ func (s *Store) checkHead(g *segment, f frame) error {
 		return fmt.Errorf("file of %d bytes was made with %d: %w", g.size, h.Size, ErrDamaged)
 	}
 	return nil
-}
-
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync directory: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

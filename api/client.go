@@ -34,7 +34,10 @@ type ClientConfig struct {
 	Transport *Transport
 	// Node is set on servers: a proposal they hand on counts as forwarded and goes no further.
 	Node registry.NodeID
-	Log  *slog.Logger
+	// Patience is for how long a request is put again to every server while none of them leads, within its context: an
+	// election is over soon. 0: once. Nothing is put again that may have had an effect.
+	Patience time.Duration
+	Log      *slog.Logger
 }
 
 // Static is a list of addresses that does not change.
@@ -212,8 +215,28 @@ type request struct {
 	addrs               []string      // nil: every server in turn
 }
 
-// do asks one server after the other until one answers. A request that may have had an effect is not repeated.
+// askAgain is the pause before all servers are asked anew.
+const askAgain = 100 * time.Millisecond
+
+// do asks every server, and again while none of them leads, for as long as the client is patient.
 func (c *Client) do(ctx context.Context, q request, into any) (Meta, error) {
+	began := time.Now()
+	for {
+		meta, err := c.once(ctx, q, into)
+		leaderless := (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrNotLeader)) && !errors.Is(err, ErrInDoubt)
+		if !leaderless || time.Since(began)+askAgain > c.cfg.Patience {
+			return meta, err
+		}
+		select {
+		case <-ctx.Done():
+			return meta, err
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+// once asks one server after the other until one answers. A request that may have had an effect is not repeated.
+func (c *Client) once(ctx context.Context, q request, into any) (Meta, error) {
 	addrs := q.addrs
 	if addrs == nil {
 		addrs = c.inTurn()

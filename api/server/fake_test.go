@@ -53,6 +53,7 @@ type backend struct {
 	arrived  chan struct{} // a token per report, dropped when nobody waits
 	onState  func()        // called by State
 	onCommit func()        // before a proposal is applied
+	onRemove func()        // after a server was removed
 }
 
 func newGroup(ids ...registry.NodeID) *group {
@@ -220,6 +221,9 @@ func (b *backend) RemoveServer(ctx context.Context, id registry.NodeID) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.peers = slices.DeleteFunc(slices.Clone(b.peers), func(p api.RaftPeer) bool { return p.Node == id })
+	if b.onRemove != nil {
+		b.onRemove()
+	}
 	return nil
 }
 

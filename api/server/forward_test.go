@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -264,6 +265,32 @@ func TestProbesNeedNoCertificate(t *testing.T) {
 	for target, want := range map[string]int{"/v1/livez": 200, "/v1/readyz": 503, "/v1/healthz": 503} {
 		if a := r.raw(r.stranger(), "GET", target, ""); a.status != want {
 			t.Errorf("cut off: %s: %d", target, a.status)
+		}
+	}
+}
+
+// Right after a leader died nobody leads, for as long as an election takes.
+func TestAPatientClientWaitsForTheNextLeader(t *testing.T) {
+	r := start(t, nil, "s1", "s2")
+	op := r.as(identity.RoleOperator, "alice")
+	for _, patience := range []time.Duration{0, time.Minute} {
+		r.group.lead("")
+		var asked atomic.Int32
+		r.node("s2").onState = func() { // once for each request, and once when it is refused: an election ends after that
+			if asked.Add(1) == 2 && patience > 0 {
+				r.group.lead("s1")
+			}
+		}
+		client, err := api.NewClient(api.ClientConfig{Addrs: api.Static(r.addrs("s2")...), Transport: op, Patience: patience, Log: quiet()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.Status(t.Context(), api.Current)
+		switch {
+		case patience == 0 && (!errors.Is(err, api.ErrNoQuorum) || asked.Load() != 2):
+			t.Errorf("without patience: looked at %d times: %v", asked.Load(), err)
+		case patience > 0 && err != nil:
+			t.Errorf("the next leader was not waited for: %v", err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 
@@ -47,10 +48,13 @@ func (s *Server) removeServer(ctx context.Context, id registry.NodeID) error {
 		return err
 	}
 	_, err := s.commit(ctx, &registry.RemoveNode{ID: id})
-	if errors.Is(err, registry.ErrUnknown) {
+	switch {
+	case errors.Is(err, registry.ErrUnknown):
 		return nil // it never came up
+	case err != nil: // its vote is gone: to say that nothing was done would be wrong, and the next leader finishes it (G5)
+		return fmt.Errorf("%s votes no more, and its name stays for a moment: %w: %w", id, api.ErrInDoubt, err)
 	}
-	return err
+	return nil
 }
 
 // peers are the members of the consensus as the backend sees them, and whether st knows them.

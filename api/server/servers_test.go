@@ -38,3 +38,15 @@ func TestAServerThatIsRemovedIsForgottenByName(t *testing.T) {
 		t.Errorf("add: %+v %v", res, err)
 	}
 }
+
+func TestARemovalThatLostItsLeaderHalfWayIsNotSaidToBeUndone(t *testing.T) {
+	r := start(t, nil, "s1", "s2")
+	s1 := r.node("s1")
+	s1.peersAre(api.RaftPeer{Node: "s1", Address: "10.0.0.1:7450", Voter: true}, api.RaftPeer{Node: "s3", Address: "10.0.0.3:7450", Voter: true, ContactMillis: 90_000})
+	r.must(&registry.PutNode{Node: registry.Node{ID: "s3", Address: "10.0.0.3", API: "10.0.0.3:7450", Role: registry.RoleServer}})
+	s1.onRemove = func() { r.group.lead("") }
+	_, err := r.client(r.as(identity.RoleOperator, "alice"), "s1").Servers(t.Context(), api.ServersRequest{Remove: "s3"}, 0)
+	if !errors.Is(err, api.ErrInDoubt) {
+		t.Errorf("its vote is gone, and the answer is %v", err)
+	}
+}

@@ -24,6 +24,7 @@ type fake struct {
 	operator string        // directory of an identity that it believes
 	arrived  chan struct{} // receives when a switchover of "slow" has arrived, which never ends
 	sent     chan api.SwitchoverRequest
+	waiting  bool // it is to be added, and knows of no other server itself
 }
 
 func newFake(t *testing.T) *fake {
@@ -82,7 +83,14 @@ func (f *fake) handler() http.Handler {
 		})
 	}
 	orders, users := ordersView(), usersView()
-	put("GET /v1/status", statusOf(orders, users))
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Baton-Last-Contact", "12")
+		status := statusOf(orders, users)
+		if f.waiting && r.URL.Query().Has("stale") {
+			status.Raft = api.RaftStatus{}
+		}
+		_ = json.NewEncoder(w).Encode(status) // the client says what it got
+	})
 	put("GET /v1/databases", api.DatabaseList{Databases: []api.DatabaseSummary{summaryOf(orders), summaryOf(users)}})
 	put("GET /v1/members", api.MemberList{Members: []api.Member{
 		{Name: "db1", Address: "10.0.0.11:7451", Role: "server", State: "alive", Zone: "a", Version: "0.9.0"},

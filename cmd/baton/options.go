@@ -25,6 +25,9 @@ import (
 
 const defaultTimeout = 10 * time.Second
 
+// patience outlasts an election of the servers, with a leader that is only frozen.
+const patience = 3 * time.Second
+
 // options are the flags of every command.
 type options struct {
 	output   string
@@ -79,7 +82,7 @@ func (o *options) ask(c *cobra.Command, do func(context.Context, *api.Client) er
 	}
 	transport := api.NewTransport(api.TransportConfig{TLS: func() *tls.Config { return id.ClientTLS("", identity.ALPNHTTP2) }})
 	defer transport.Close()
-	client, err := api.NewClient(api.ClientConfig{Addrs: api.Static(o.addrs...), Transport: transport, Log: slog.New(slog.DiscardHandler)})
+	client, err := api.NewClient(api.ClientConfig{Addrs: api.Static(o.addrs...), Transport: transport, Patience: min(o.timeout/2, patience), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

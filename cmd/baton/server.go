@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,16 +126,22 @@ func (s *serversChange) run(c *cobra.Command, o *options) error {
 
 // plan says on stderr what would change. The leader decides when it is asked.
 func (s *serversChange) plan(ctx context.Context, c *cobra.Command, client *api.Client) error {
-	v, err := client.Status(ctx, api.Stale)
+	v, err := client.Status(ctx, api.Current) // a server that waits to be added knows of nobody
 	if err != nil {
 		return err
 	}
 	now := api.Voters(v.Raft.Peers)
-	p, next := newPage(), now+1
+	p, next := newPage(), now
+	votes := slices.ContainsFunc(v.Raft.Peers, func(m api.RaftPeer) bool { return m.Voter && (m.Node == s.request.Add || m.Node == s.request.Remove) })
 	if s.request.Add != "" {
+		if !votes {
+			next++
+		}
 		p.line("PLAN  %s at %s catches up, and votes then", s.request.Add, s.request.Address)
 	} else {
-		next = now - 1
+		if votes {
+			next--
+		}
 		p.line("PLAN  %s votes no more, and its names are taken back", s.request.Remove)
 		p.line("  undo        start it with an empty data directory, and baton server add %s HOST:PORT", s.request.Remove)
 	}

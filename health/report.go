@@ -58,8 +58,9 @@ type Replication struct {
 	Receiver      string `json:"receiver"` // stopped, connecting, running
 	Applier       bool   `json:"applier"`
 	Error         string `json:"error,omitempty"`
-	SilenceMillis int64  `json:"silence_ms"` // since an event or heartbeat was last received
-	LagSeconds    int    `json:"lag_s"`      // -1: not known
+	SilenceMillis int64  `json:"silence_ms"`        // since an event or heartbeat was last received
+	LagSeconds    int    `json:"lag_s"`             // -1: not known
+	DelaySeconds  int    `json:"delay_s,omitempty"` // by how much applying is held back on purpose
 	SemiSync      bool   `json:"semi_sync"`
 	// SourceClosed: the source has just said that it takes no writes. It is asked only when nothing has come from it for a while.
 	SourceClosed bool `json:"source_closed,omitempty"`

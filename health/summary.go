@@ -41,6 +41,7 @@ func Describe(o Observation, r *Report) {
 		Error:         rep.ReceiverError,
 		SilenceMillis: o.Silence.Milliseconds(),
 		LagSeconds:    -1,
+		DelaySeconds:  rep.Delay,
 		SemiSync:      st.SemiSync.ReplicaEnabled,
 	}
 	if rep.ApplierError != "" {

@@ -90,6 +90,8 @@ func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *a
 		return api.NewProblem(api.CodeMayNotLead, "clone it anew", "%s has transactions that the primary lacks: %.100s", id, h.Guard.Diverged)
 	case r == nil || r.Receiver != "running" || !r.Applier:
 		return api.NewProblem(api.CodeNotCaughtUp, "see its replication error", "%s does not replicate: %s", id, replicationState(r))
+	case r.DelaySeconds > 0:
+		return api.NewProblem(api.CodeMayNotLead, "set its delay to 0 first", "%s is kept %d s behind on purpose", id, r.DelaySeconds)
 	case h.Guard.Follows != d.Epoch || !h.Guard.CaughtUp:
 		return api.NewProblem(api.CodeNotCaughtUp, "wait until it has caught up", "%s has not caught up with %s in epoch %d", id, d.Primary, d.Epoch)
 	case r.LagSeconds < 0:
@@ -97,6 +99,9 @@ func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *a
 	case r.LagSeconds > d.Policy.SwitchoverSeconds:
 		return api.NewProblem(api.CodeLagging, "wait until it has caught up, or allow more switchover_seconds",
 			"%s is %d s behind, at most %d s can be made up", id, r.LagSeconds, d.Policy.SwitchoverSeconds)
+	case followers(d, m) < min(d.Policy.K, d.K):
+		return api.NewProblem(api.CodeMayNotLead, "upgrade more of the others first",
+			"%s runs %s, and too few of the others run that or newer and could follow it", id, m.Version)
 	}
 	for _, f := range h.Findings {
 		if f.Fatal {
@@ -104,6 +109,16 @@ func obstacle(d *registry.Database, view health.View, id registry.InstanceID) *a
 		}
 	}
 	return nil
+}
+
+// followers is how many members could acknowledge for m, by their versions.
+func followers(d *registry.Database, m registry.Member) (n int) {
+	for _, other := range d.Members {
+		if other.ID != m.ID && other.Preference != registry.Never && other.Leaving.Zero() && other.CanFollow(m) {
+			n++
+		}
+	}
+	return n
 }
 
 func memberIDs(d *registry.Database) string {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,14 @@ func TestASwitchoverIsRefusedWithTheReasonAndTheWayOut(t *testing.T) {
 		"lagging":        {"db2", func(_ *rig, h *health.Report) { h.Replication.LagSeconds = 40 }, api.CodeLagging, "40 s behind, at most 3 s"},
 		"lag not known":  {"db2", func(_ *rig, h *health.Report) { h.Replication.LagSeconds = -1 }, api.CodeLagging, "not known"},
 		"diverged":       {"db2", func(_ *rig, h *health.Report) { h.Guard.Diverged = "uuid-2:7" }, api.CodeMayNotLead, "uuid-2:7"},
+		"delayed":        {"db2", func(_ *rig, h *health.Report) { h.Replication.DelaySeconds = 3600 }, api.CodeMayNotLead, "kept 3600 s behind on purpose"},
+		"nobody could follow it": {"db2", func(r *rig, _ *health.Report) {
+			for n, version := range []string{"8.4.5", "9.7.4", "8.4.5"} {
+				m := member(registry.InstanceID(fmt.Sprintf("db%d", n+1)), n+1)
+				m.Member.Version = version
+				r.must(m)
+			}
+		}, api.CodeMayNotLead, "db2 runs 9.7.4"},
 		"unsafe setting": {"db2", func(_ *rig, h *health.Report) {
 			h.Findings = []health.Finding{{Code: "BT-3201", Setting: "sync_binlog", Have: "0", Want: "1", Fix: "SET PERSIST sync_binlog=1", Fatal: true}}
 		}, api.CodeMayNotLead, "sync_binlog is 0, want 1"},

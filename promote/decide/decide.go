@@ -232,8 +232,9 @@ func (e election) cannotReplace() registry.Cause {
 		missing += fmt.Sprintf(" %s (unheard %.1f s, process %s, amnesiac %t);", id, e.age(id).Seconds(), h.Process, h.Guard.Amnesiac)
 	}
 	followers := 0
+	missing += e.delays()
 	for _, m := range e.d.Members {
-		if m.ID != e.d.Primary && mayAct(m) && e.ready(m.ID) {
+		if m.ID != e.d.Primary && e.mayAct(m) && e.ready(m.ID) {
 			followers++
 		}
 	}
@@ -245,9 +246,6 @@ func (e election) cannotReplace() registry.Cause {
 		"%d of %d ackers can be fenced, need %d, and %d replicas are ready, need a winner and %d to acknowledge for it; missing:%s Way out: bring one of them back, or the primary; if they are gone for good: %s",
 		ready, len(e.d.Ackers), e.d.Need(), followers, e.fewest(), missing, e.unblock())}
 }
-
-// mayAct reports whether m may win or acknowledge.
-func mayAct(m registry.Member) bool { return m.Preference != registry.Never && m.Leaving.Zero() }
 
 // housekeeping lets caught-up replicas acknowledge and keeps the rotation of replicas.
 func (e election) housekeeping() Decision {
@@ -261,7 +259,7 @@ func (e election) housekeeping() Decision {
 		}
 		h, fresh := e.fresh(m.ID)
 		follows := fresh && h.Guard.Follows == e.d.Epoch && h.Guard.CaughtUp && h.Guard.Diverged == ""
-		if follows && !e.d.IsAcker(m.ID) && mayAct(m) && e.d.Change == nil {
+		if follows && !e.d.IsAcker(m.ID) && e.mayAct(m) && e.d.Change == nil {
 			return Decision{Command: &registry.AddAcker{Database: e.d.Name, Epoch: e.d.Epoch, Instance: m.ID, AtMillis: e.clock.NowMillis,
 				Cause: registry.Cause{Code: AckerAdded, Detail: fmt.Sprintf("%s holds everything that %s had when it connected", m.ID, e.d.Primary)}}}
 		}
@@ -289,6 +287,9 @@ func (e election) outOfRotation(id registry.InstanceID) registry.Cause {
 		return registry.Cause{Code: ReplicaDiverged, Detail: fmt.Sprintf("%s holds %s, which the primary lacks", id, h.Guard.Diverged)}
 	case rep == nil || !rep.Applier || rep.Receiver == "stopped" || h.Guard.Follows != e.d.Epoch:
 		return registry.Cause{Code: ReplicaBroken, Detail: fmt.Sprintf("%s does not follow the primary: %s", id, h.Guard.Problem)}
+	case rep.DelaySeconds > e.d.Policy.MaxLagSeconds:
+		return registry.Cause{Code: ReplicaLagging, Detail: fmt.Sprintf("%s is kept %d s behind on purpose, limit %d s; it does not acknowledge and is not elected",
+			id, rep.DelaySeconds, e.d.Policy.MaxLagSeconds)}
 	case rep.LagSeconds > e.d.Policy.MaxLagSeconds:
 		return registry.Cause{Code: ReplicaLagging, Detail: fmt.Sprintf("%s is %d s behind, limit %d s", id, rep.LagSeconds, e.d.Policy.MaxLagSeconds)}
 	}

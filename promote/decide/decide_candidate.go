@@ -20,9 +20,10 @@ type candidate struct {
 	reach mysqld.GTIDSet
 }
 
-// best is the winner among those who hold base or can get it: who leaves the fewest others with transactions that it lacks,
-// for they would be diverged for ever; who has not been lost on such a detour before; then the wanted one, the preferred,
-// who needs no detour, who has applied most.
+// best is the winner among those who hold base or can get it: whom the most others can follow, by their versions; who leaves
+// the fewest others with transactions that it lacks, for they would be diverged for ever; who has not been lost on such a detour
+// before; then the wanted one, the preferred, who stands in the zone of the former primary, who needs no detour, who has
+// applied most.
 func (e election) best(voters []voter, base mysqld.GTIDSet) (candidate, bool) {
 	able := e.able(voters, base)
 	if len(able) == 0 {
@@ -45,10 +46,12 @@ func (e election) best(voters []voter, base mysqld.GTIDSet) (candidate, bool) {
 	}
 	return slices.MinFunc(able, func(a, b candidate) int {
 		return cmp.Or(
+			cmp.Compare(e.outruns(a.member), e.outruns(b.member)),
 			cmp.Compare(leaves[a.member.ID], leaves[b.member.ID]),
 			cmp.Compare(passed[a.member.ID], passed[b.member.ID]),
 			cmp.Compare(wanted[b.member.ID], wanted[a.member.ID]),
 			cmp.Compare(a.member.Preference.Rank(), b.member.Preference.Rank()),
+			cmp.Compare(e.away(a.member), e.away(b.member)),
 			cmp.Compare(detour[a.member.ID], detour[b.member.ID]),
 			cmp.Compare(b.executed, a.executed),
 			cmp.Compare(a.member.ID, b.member.ID))
@@ -60,7 +63,7 @@ func (e election) able(voters []voter, base mysqld.GTIDSet) []candidate {
 	var there, behind []candidate
 	for _, w := range voters {
 		switch {
-		case !w.ready || !w.errant.IsEmpty() || !mayAct(w.member):
+		case !w.ready || !w.errant.IsEmpty() || !e.mayAct(w.member):
 		case w.position.Contains(base):
 			there = append(there, candidate{voter: w, reach: w.position})
 		default:
@@ -148,7 +151,7 @@ func (e election) stranded(w health.Heard) string {
 	}
 	for _, m := range e.d.Members {
 		has, err := e.parse(e.view[m.ID].Position)
-		if err == nil && m.ID != e.d.Primary && mayAct(m) && e.ready(m.ID) && has.Contains(base) {
+		if err == nil && m.ID != e.d.Primary && e.mayAct(m) && e.ready(m.ID) && has.Contains(base) {
 			return fmt.Sprintf("%s did not get %s from %s within %s, and %s has it", e.d.Primary, until.Minus(e.has(w)), from, e.rules.CatchUp, m.ID)
 		}
 	}

@@ -82,7 +82,7 @@ func (e election) cannotReplaceAlone() registry.Cause {
 		return e.mayLose(e.d.Primary)
 	}
 	for _, m := range e.d.Members {
-		if m.ID != e.d.Primary && mayAct(m) && e.ready(m.ID) {
+		if m.ID != e.d.Primary && e.mayAct(m) && e.ready(m.ID) {
 			return registry.Cause{}
 		}
 	}
@@ -215,7 +215,7 @@ func (e election) leastLoss(voters []voter) (candidate, mysqld.GTIDSet, bool) {
 	}
 	var left []voter
 	for _, w := range voters {
-		if w.ready && mayAct(w.member) && (w.member.ID == to || to == "" && w.errant.IsEmpty()) {
+		if w.ready && e.mayAct(w.member) && (w.member.ID == to || to == "" && w.errant.IsEmpty()) {
 			left = append(left, w)
 		}
 	}

@@ -257,7 +257,7 @@ func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, w
 		Proof: why.proof, CatchUp: winner.detour(), AtMillis: e.clock.NowMillis, Cause: registry.Cause{Code: why.code, Detail: why.why}}
 	for _, w := range voters {
 		c.Evidence = append(c.Evidence, registry.Evidence{Instance: w.member.ID, Position: w.text, Amnesiac: w.amnesiac})
-		if w.member.ID != winner.member.ID && w.ready && mayAct(w.member) && reach.Contains(w.position) {
+		if w.member.ID != winner.member.ID && w.ready && e.mayAct(w.member) && w.member.CanFollow(winner.member) && reach.Contains(w.position) {
 			c.Ackers = append(c.Ackers, w.member.ID)
 		}
 	}
@@ -276,7 +276,7 @@ func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, w
 	}
 	if c.K > 0 && !enough {
 		return e.patient(registry.Cause{Code: AckersMissing, Detail: fmt.Sprintf(
-			"%s could win, but %d replicas can acknowledge for it, need %d. Way out: bring another member back", winner.member.ID, len(c.Ackers), c.K)})
+			"%s could win, but %d replicas can acknowledge for it, need %d%s. Way out: bring another member back%s", winner.member.ID, len(c.Ackers), c.K, e.unfit(winner.member), e.upgrade(winner.member))})
 	}
 	return Decision{Command: c}
 }
@@ -306,7 +306,7 @@ func (e election) promoting() Decision {
 		lost = fmt.Sprintf("the agent of %s has been unheard for %.1f s", e.d.Primary, e.age(e.d.Primary).Seconds())
 	case fresh && e.stranded(w) != "":
 		lost = e.stranded(w)
-	case e.clock.InPhase >= patience:
+	case e.clock.InPhase >= patience && e.delay(e.d.Primary) == 0: // one that was accepted for want of others takes its time
 		lost = fmt.Sprintf("%s did not get its marker acknowledged within %s: %s %s", e.d.Primary, patience, w.Guard.Doing, w.Guard.Problem)
 	default:
 		return Decision{}
@@ -344,7 +344,9 @@ func (e election) noCandidate(voters []voter, base mysqld.GTIDSet) registry.Caus
 		case !w.position.Contains(base):
 			code = Divergent
 			detail += fmt.Sprintf(" %s lacks %s;", w.member.ID, base.Minus(w.position))
-		case !mayAct(w.member):
+		case e.delay(w.member.ID) > 0:
+			detail += fmt.Sprintf(" %s is kept %d s behind on purpose;", w.member.ID, e.delay(w.member.ID))
+		case !e.mayAct(w.member):
 			detail += fmt.Sprintf(" %s must never win, or leaves;", w.member.ID)
 		case !w.ready:
 			detail += fmt.Sprintf(" %s holds everything but does not answer;", w.member.ID)

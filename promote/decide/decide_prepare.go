@@ -22,7 +22,7 @@ func (e election) preparing(failure, doubt registry.Cause) Decision {
 		return e.giveUp("the database is paused")
 	case late && !doubt.Zero(): // it could not close, and a fencing would follow
 		return e.giveUp(doubt.String())
-	case !ok || !mayAct(to) || e.fallen(h.To) || late && !e.ready(h.To):
+	case !ok || !e.mayAct(to) || e.fallen(h.To) || late && !e.ready(h.To):
 		return e.giveUp(fmt.Sprintf("%s cannot take over any more (unheard for %.1f s, process %s)", h.To, e.age(h.To).Seconds(), e.view[h.To].Process))
 	case !doubt.Zero() || !e.ready(h.To) || !late && slices.ContainsFunc(h.Movers, func(id registry.InstanceID) bool {
 		heard, fresh := e.fresh(id)

@@ -32,7 +32,8 @@
 //	raft       keeps the same registry on every server and says who leads
 //	discovery  says who is present: gossip membership and fast failure hints
 //	health     checks this node's services and remembers the newest report of every node
-//	mysqld     says to one MySQL or MariaDB server the few things baton needs; GTID algebra; mysqld/process follows its program
+//	mysqld     says to one MySQL or MariaDB server the few things baton needs; mysqld/gtid is the algebra of
+//	           positions; mysqld/process follows its program
 //	           mysqld/binlog finds transactions in its logs, mysqld/archive keeps some of them as SQL, mysqld/offline takes back what
 //	           a dead server had not committed
 //	promote    promote/decide decides who is primary, promote makes the local mysqld obey, promote/rejoin brings one back that diverged;

@@ -12,7 +12,7 @@ const module = "github.com/baton-db/baton"
 
 // rooms are all rooms that one node is made of.
 var rooms = []string{
-	"registry", "raft", "discovery", "health", "mysqld", "mysqld/process", "mysqld/binlog", "mysqld/archive", "mysqld/offline", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
+	"registry", "raft", "discovery", "health", "mysqld", "mysqld/gtid", "mysqld/process", "mysqld/binlog", "mysqld/archive", "mysqld/offline", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
 	"registry/codec", "promote/decide", "promote/rejoin", "promote/upstream", "api/operate", "api/strict", "agent/standing",
 }
 
@@ -22,7 +22,8 @@ var picture = map[string][]string{
 	".":                {},
 	"registry":         {},
 	"registry/codec":   {"registry"},
-	"mysqld":           {"mysqld/process"},
+	"mysqld":           {"mysqld/process", "mysqld/gtid"},
+	"mysqld/gtid":      {},
 	"mysqld/process":   {"internal/beat"},
 	"mysqld/binlog":    {},
 	"mysqld/archive":   {"mysqld", "mysqld/binlog", "internal/durable"},
@@ -161,7 +162,7 @@ var pureFiles = []string{
 	"promote/recall/*.go",
 	"promote/rejoin/step*.go",
 	"api/operate/*.go",
-	"mysqld/gtid*.go",
+	"mysqld/gtid/*.go",
 	"dnsserver/answer*.go",
 	"hostsgen/merge*.go",
 	"hostsgen/render*.go",

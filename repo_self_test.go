@@ -30,7 +30,7 @@ var broken = []struct {
 	{"purity", source{"registry/a.go": "package registry\nimport \"time\"\nvar _ = time.Now()\n"}, []string{"registry/a.go:3"}},
 	{"purity", source{"registry/a.go": "package registry\nimport clock \"time\"\nvar now = clock.Now\n"}, []string{"registry/a.go:3"}},
 	{"purity", source{"promote/decide/decide_x.go": "package promote\nimport (\n\"net\"\n\"log/slog\"\n)\n"}, []string{"promote/decide/decide_x.go:3", "promote/decide/decide_x.go:4"}},
-	{"purity", source{"mysqld/gtid.go": "package mysqld\nfunc f() {\n\tgo f()\n}\n"}, []string{"mysqld/gtid.go:3"}},
+	{"purity", source{"mysqld/gtid/set.go": "package gtid\nfunc f() {\n\tgo f()\n}\n"}, []string{"mysqld/gtid/set.go:3"}},
 	{"package doc", source{"api/a.go": "package api\n"}, []string{"api/a.go:1"}},
 	{"package doc", source{"api/a.go": "// The door.\npackage api\n"}, []string{"api/a.go:1"}},
 	{"package doc", source{"cmd/baton/a.go": "// Package main is.\npackage main\n"}, []string{"cmd/baton/a.go:1"}},

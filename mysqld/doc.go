@@ -2,7 +2,7 @@
 //
 // A Server is the one on this machine, reached by its unix socket. It offers verbs: each does one thing, is bounded in
 // time, may be repeated, and refuses where it would lose something. Which verb is due is for the guard to know; nothing
-// here decides. GTIDSet is the algebra of positions, Process the server's process, Probe the look at another machine's
+// here decides. GTIDSet (mysqld/gtid) is the algebra of positions, Process the server's process, Probe the look at another machine's
 // server.
 //
 // # What must not be broken

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/baton-db/baton/mysqld/gtid"
 )
 
 // ErrWaiting: commits wait here for acknowledgements, and what was asked for would answer them with OK although nobody
@@ -169,7 +171,7 @@ func (c *session) followMariaDB(ctx context.Context, rep *Replication, received 
 		if rep.Receiver == ReceiverStopped && !rep.Applier {
 			// Both threads are down: the server will delete its relay log whatever starts next, and fetch it again.
 			c.log.Warn("both replication threads were down: what was received and not applied is fetched again",
-				"received", clipped(received.String()))
+				"received", gtid.Short(received.String()))
 		} else if err := c.drain(ctx, rep); err != nil {
 			return err
 		}
@@ -195,8 +197,8 @@ func (c *session) demote(ctx context.Context) error {
 		return err
 	}
 	applied, err := ParseGTIDSet(MariaDB, r["applied"])
-	if err != nil || both.perDomain() == applied.perDomain() {
+	if err != nil || both.PerDomain() == applied.PerDomain() {
 		return err
 	}
-	return c.do(ctx, "SET GLOBAL gtid_slave_pos = "+quote(both.perDomain()))
+	return c.do(ctx, "SET GLOBAL gtid_slave_pos = "+quote(both.PerDomain()))
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/baton-db/baton/mysqld/gtid"
 )
 
 var (
@@ -123,7 +125,7 @@ func (c *session) stillReceived(ctx context.Context, before GTIDSet) error {
 		return err
 	}
 	if lost := before.Minus(executed.Union(received)); !lost.IsEmpty() {
-		return fmt.Errorf("%w: %s", ErrRelayLogLost, clipped(lost.String()))
+		return fmt.Errorf("%w: %s", ErrRelayLogLost, gtid.Short(lost.String()))
 	}
 	return nil
 }
@@ -154,10 +156,10 @@ func (c *session) waitApplied(ctx context.Context, want GTIDSet) error {
 		case err != nil:
 			return err
 		case rep == nil:
-			return fmt.Errorf("%w and follows nobody, %s is missing", ErrApplierStopped, clipped(missing.String()))
+			return fmt.Errorf("%w and follows nobody, %s is missing", ErrApplierStopped, gtid.Short(missing.String()))
 		case rep.Applier:
 		case c.flavor == MariaDB && rep.Receiver == ReceiverStopped:
-			return fmt.Errorf("%w and neither does the receiver: a start would delete what was received; %s is missing", ErrApplierStopped, clipped(missing.String()))
+			return fmt.Errorf("%w and neither does the receiver: a start would delete what was received; %s is missing", ErrApplierStopped, gtid.Short(missing.String()))
 		case started:
 			return fmt.Errorf("%w: error %d: %s", ErrApplierStopped, rep.ApplierErrorNumber, rep.ApplierError)
 		default:
@@ -167,7 +169,7 @@ func (c *session) waitApplied(ctx context.Context, want GTIDSet) error {
 			started = true
 		}
 		if err := c.awaitPosition(ctx, want, missing); err != nil {
-			return fmt.Errorf("%w; %s is missing", err, clipped(missing.String()))
+			return fmt.Errorf("%w; %s is missing", err, gtid.Short(missing.String()))
 		}
 	}
 }
@@ -177,7 +179,7 @@ func (c *session) awaitPosition(ctx context.Context, want, missing GTIDSet) erro
 	seconds := strconv.FormatFloat(glance.Seconds(), 'f', 3, 64)
 	query := "SELECT WAIT_FOR_EXECUTED_GTID_SET(" + quote(want.String()) + ", " + seconds + ") AS done"
 	if c.flavor == MariaDB {
-		query = "SELECT MASTER_GTID_WAIT(" + quote(missing.perDomain()) + ", " + seconds + ") AS done"
+		query = "SELECT MASTER_GTID_WAIT(" + quote(missing.PerDomain()) + ", " + seconds + ") AS done"
 	}
 	r, err := c.one(ctx, query)
 	if err != nil {

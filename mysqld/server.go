@@ -14,6 +14,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/baton-db/baton/mysqld/process"
+
+	"github.com/baton-db/baton/mysqld/gtid"
 )
 
 // Config says how to reach one local server. Socket and User are required; Open fills in the rest.
@@ -142,7 +144,7 @@ func driverConfig(user string, password Secret, timeout time.Duration) *mysql.Co
 	cfg.Timeout = timeout
 	cfg.Logger = &mysql.NopLogger{}
 	cfg.InterpolateParams = true // one round trip and not three
-	cfg.MaxAllowedPacket = 2 * MaxGTIDText
+	cfg.MaxAllowedPacket = 2 * gtid.MaxText
 	cfg.Params = map[string]string{
 		"autocommit":               "1",
 		"time_zone":                "'+00:00'",

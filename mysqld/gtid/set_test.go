@@ -1,4 +1,4 @@
-package mysqld_test
+package gtid_test
 
 import (
 	"encoding/json"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/baton-db/baton/mysqld"
+	"github.com/baton-db/baton/mysqld/gtid"
 	"pgregory.net/rapid"
 )
 
@@ -21,35 +21,35 @@ type failer interface {
 	Fatal(...any)
 }
 
-func parse(t failer, flavor mysqld.Flavor, text string) mysqld.GTIDSet {
+func parse(t failer, flavor gtid.Flavor, text string) gtid.Set {
 	t.Helper()
-	s, err := mysqld.ParseGTIDSet(flavor, text)
+	s, err := gtid.Parse(flavor, text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func TestParseGTIDSetReadsWhatServersPrint(t *testing.T) {
+func TestParseReadsWhatServersPrint(t *testing.T) {
 	for _, c := range []struct {
-		flavor     mysqld.Flavor
+		flavor     gtid.Flavor
 		text, want string
 	}{
-		{mysqld.MySQL, "", ""},
-		{mysqld.MySQL, " \n", ""},
-		{mysqld.MySQL, uuidA + ":1", uuidA + ":1"},
-		{mysqld.MySQL, strings.ToUpper(uuidA) + ":1-1", uuidA + ":1"},
-		{mysqld.MySQL, uuidB + ":7,\n" + uuidA + ":1-5:7-9", uuidA + ":1-5:7-9," + uuidB + ":7"},
-		{mysqld.MySQL, uuidA + ":6:1-5:3-4," + uuidA + ":7", uuidA + ":1-7"},
-		{mysqld.MySQL, uuidA + ":1-5:backup:1-3:9:Z_1:4", uuidA + ":1-5:backup:1-3:9:z_1:4"},
-		{mysqld.MySQL, uuidA + ":x:1," + uuidA + ":2", uuidA + ":2:x:1"},
-		{mysqld.MySQL, uuidA + ":1-9223372036854775806", uuidA + ":1-9223372036854775806"},
-		{mysqld.MariaDB, "", ""},
-		{mysqld.MariaDB, "0-1-14", "0-1-14"},
-		{mysqld.MariaDB, "10-1-4, 2-10-3,2-9-18446744073709551615", "2-9-18446744073709551615,2-10-3,10-1-4"},
-		{mysqld.MariaDB, "0-1-14,0-1-9", "0-1-14"},
-		{mysqld.MariaDB, "0-1-14..16", "0-1-14..16"},
-		{mysqld.MariaDB, "0-1-3,0-1-4..16,0-1-18..18", "0-1-16,0-1-18..18"},
+		{gtid.MySQL, "", ""},
+		{gtid.MySQL, " \n", ""},
+		{gtid.MySQL, uuidA + ":1", uuidA + ":1"},
+		{gtid.MySQL, strings.ToUpper(uuidA) + ":1-1", uuidA + ":1"},
+		{gtid.MySQL, uuidB + ":7,\n" + uuidA + ":1-5:7-9", uuidA + ":1-5:7-9," + uuidB + ":7"},
+		{gtid.MySQL, uuidA + ":6:1-5:3-4," + uuidA + ":7", uuidA + ":1-7"},
+		{gtid.MySQL, uuidA + ":1-5:backup:1-3:9:Z_1:4", uuidA + ":1-5:backup:1-3:9:z_1:4"},
+		{gtid.MySQL, uuidA + ":x:1," + uuidA + ":2", uuidA + ":2:x:1"},
+		{gtid.MySQL, uuidA + ":1-9223372036854775806", uuidA + ":1-9223372036854775806"},
+		{gtid.MariaDB, "", ""},
+		{gtid.MariaDB, "0-1-14", "0-1-14"},
+		{gtid.MariaDB, "10-1-4, 2-10-3,2-9-18446744073709551615", "2-9-18446744073709551615,2-10-3,10-1-4"},
+		{gtid.MariaDB, "0-1-14,0-1-9", "0-1-14"},
+		{gtid.MariaDB, "0-1-14..16", "0-1-14..16"},
+		{gtid.MariaDB, "0-1-3,0-1-4..16,0-1-18..18", "0-1-16,0-1-18..18"},
 	} {
 		if got := parse(t, c.flavor, c.text).String(); got != c.want {
 			t.Errorf("%s %q: got %q, want %q", c.flavor, c.text, got, c.want)
@@ -57,17 +57,17 @@ func TestParseGTIDSetReadsWhatServersPrint(t *testing.T) {
 	}
 }
 
-func TestParseGTIDSetRefusesWhatNoServerPrints(t *testing.T) {
-	refused := map[mysqld.Flavor][]string{
-		mysqld.MySQL: {
+func TestParseRefusesWhatNoServerPrints(t *testing.T) {
+	refused := map[gtid.Flavor][]string{
+		gtid.MySQL: {
 			uuidA, uuidA + ":", uuidA + ":0", uuidA + ":5-4", uuidA + ":1-", uuidA + ":-1", uuidA + ":1 -2", uuidA + ":+1",
 			uuidA + ":1-2-3", uuidA + ":9223372036854775807", uuidA + ":1,", "," + uuidA + ":1", uuidA + ":1,," + uuidB + ":1",
 			uuidA + ":tag", uuidA + ":tag:", uuidA + ":a:b:1", uuidA + ":1:tag", uuidA + ":tag:1," + uuidA + ":tag",
 			uuidA + ":1tag:1", uuidA + ":" + strings.Repeat("t", 33) + ":1", uuidA + ":1;" + uuidB + ":1",
 			"3e11fa4771ca11e19e33c80aa9429562:1", "{" + uuidA + "}:1", uuidA + "0:1", "0-1-14", "\x00",
-			strings.Repeat("x", mysqld.MaxGTIDText+1),
+			strings.Repeat("x", gtid.MaxText+1),
 		},
-		mysqld.MariaDB: {
+		gtid.MariaDB: {
 			"0-1", "0-1-2-3", "0-1-0", "0-1-x", "-1-1-1", "0--1", "00-1-1", "4294967296-1-1", "0-4294967296-1", "0-1-18446744073709551616",
 			"0-1-5..4", "0-1-0..4", "0-1-..4", "0-1-4..", "0-1-4,", "0- 1-4", "0-1-+4", uuidA + ":1",
 		},
@@ -75,27 +75,27 @@ func TestParseGTIDSetRefusesWhatNoServerPrints(t *testing.T) {
 	}
 	for flavor, texts := range refused {
 		for _, text := range texts {
-			if s, err := mysqld.ParseGTIDSet(flavor, text); err == nil {
+			if s, err := gtid.Parse(flavor, text); err == nil {
 				t.Errorf("%s %.60q: accepted as %q", flavor, text, s)
 			}
 		}
 	}
 }
 
-func TestParseGTIDSetReadsAMegabyte(t *testing.T) {
+func TestParseReadsAMegabyte(t *testing.T) {
 	var b strings.Builder
-	for i := 0; b.Len() < mysqld.MaxGTIDText-100; i++ {
+	for i := 0; b.Len() < gtid.MaxText-100; i++ {
 		fmt.Fprintf(&b, ":%d", 2*i+1)
 	}
-	s := parse(t, mysqld.MySQL, uuidA+b.String())
+	s := parse(t, gtid.MySQL, uuidA+b.String())
 	if got := s.String(); got != uuidA+b.String() {
 		t.Errorf("%d bytes came back as %d", len(uuidA)+b.Len(), len(got))
 	}
 }
 
 func TestDivergenceShowsAtAnEqualSequenceNumber(t *testing.T) {
-	former := parse(t, mysqld.MariaDB, "0-1-14")
-	now := parse(t, mysqld.MariaDB, "0-1-13,0-2-20")
+	former := parse(t, gtid.MariaDB, "0-1-14")
+	now := parse(t, gtid.MariaDB, "0-1-13,0-2-20")
 	if now.Contains(former) {
 		t.Error("0-1-14 counts as contained in a history in which server 1 stopped at 13")
 	}
@@ -108,7 +108,7 @@ func TestDivergenceShowsAtAnEqualSequenceNumber(t *testing.T) {
 }
 
 func TestOnlyTakesEveryTagOfAServer(t *testing.T) {
-	s := parse(t, mysqld.MySQL, uuidA+":1-5:tag:1-3,"+uuidB+":1")
+	s := parse(t, gtid.MySQL, uuidA+":1-5:tag:1-3,"+uuidB+":1")
 	if got := s.Only(strings.ToUpper(uuidA)).String(); got != uuidA+":1-5:tag:1-3" {
 		t.Errorf("only A: %q", got)
 	}
@@ -118,21 +118,21 @@ func TestOnlyTakesEveryTagOfAServer(t *testing.T) {
 }
 
 func TestFamiliesNeverMeet(t *testing.T) {
-	a, b := parse(t, mysqld.MySQL, uuidA+":1-5"), parse(t, mysqld.MariaDB, "0-1-5")
+	a, b := parse(t, gtid.MySQL, uuidA+":1-5"), parse(t, gtid.MariaDB, "0-1-5")
 	both := a.Union(b)
 	if a.Contains(b) || b.Contains(a) || a.Contains(both) || !both.Contains(a) {
 		t.Errorf("%q and %q are taken for one history", a, b)
 	}
-	for _, flavor := range []mysqld.Flavor{mysqld.MySQL, mysqld.MariaDB} {
-		if _, err := mysqld.ParseGTIDSet(flavor, both.String()); err == nil {
+	for _, flavor := range []gtid.Flavor{gtid.MySQL, gtid.MariaDB} {
+		if _, err := gtid.Parse(flavor, both.String()); err == nil {
 			t.Errorf("%s reads the mixed set %q", flavor, both)
 		}
 	}
 }
 
-func TestGTIDSetTravelsAsJSONText(t *testing.T) {
-	type report struct{ A, B, C mysqld.GTIDSet }
-	in := report{A: parse(t, mysqld.MySQL, uuidA+":1-5"), B: parse(t, mysqld.MariaDB, "0-1-5")}
+func TestASetTravelsAsJSONText(t *testing.T) {
+	type report struct{ A, B, C gtid.Set }
+	in := report{A: parse(t, gtid.MySQL, uuidA+":1-5"), B: parse(t, gtid.MariaDB, "0-1-5")}
 	text, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)
@@ -150,9 +150,9 @@ func TestGTIDSetTravelsAsJSONText(t *testing.T) {
 }
 
 // gtidText draws the text of a set with small numbers, so that runs meet, touch and overlap.
-func gtidText(flavor mysqld.Flavor) *rapid.Generator[string] {
+func gtidText(flavor gtid.Flavor) *rapid.Generator[string] {
 	sources := []string{uuidA, uuidB, uuidA + ":backup"}
-	if flavor == mysqld.MariaDB {
+	if flavor == gtid.MariaDB {
 		sources = []string{"0-1", "0-2", "7-1"}
 	}
 	return rapid.Custom(func(t *rapid.T) string {
@@ -161,7 +161,7 @@ func gtidText(flavor mysqld.Flavor) *rapid.Generator[string] {
 			for range rapid.IntRange(0, 4).Draw(t, "runs") {
 				first := rapid.Uint64Range(1, 40).Draw(t, "first")
 				last := rapid.Uint64Range(first, first+9).Draw(t, "last")
-				format := map[mysqld.Flavor]string{mysqld.MySQL: "%s:%d-%d", mysqld.MariaDB: "%s-%d..%d"}[flavor]
+				format := map[gtid.Flavor]string{gtid.MySQL: "%s:%d-%d", gtid.MariaDB: "%s-%d..%d"}[flavor]
 				parts = append(parts, fmt.Sprintf(format, source, first, last))
 			}
 		}
@@ -170,13 +170,13 @@ func gtidText(flavor mysqld.Flavor) *rapid.Generator[string] {
 }
 
 func TestGTIDAlgebraAgreesWithSetsOfNumbers(t *testing.T) {
-	for _, flavor := range []mysqld.Flavor{mysqld.MySQL, mysqld.MariaDB} {
+	for _, flavor := range []gtid.Flavor{gtid.MySQL, gtid.MariaDB} {
 		t.Run(string(flavor), rapid.MakeCheck(func(t *rapid.T) {
 			a := parse(t, flavor, gtidText(flavor).Draw(t, "a"))
 			b := parse(t, flavor, gtidText(flavor).Draw(t, "b"))
 			before := a.String() + " " + b.String()
 			inA, inB := members(t, flavor, a), members(t, flavor, b)
-			check := func(name string, got mysqld.GTIDSet, want func(inA, inB bool) bool) {
+			check := func(name string, got gtid.Set, want func(inA, inB bool) bool) {
 				have, n := members(t, flavor, got), uint64(0)
 				for one := range inA {
 					if have[one] != want(inA[one], inB[one]) {
@@ -207,11 +207,11 @@ func TestGTIDAlgebraAgreesWithSetsOfNumbers(t *testing.T) {
 }
 
 // members asks the set for every transaction that gtidText can draw.
-func members(t failer, flavor mysqld.Flavor, s mysqld.GTIDSet) map[string]bool {
+func members(t failer, flavor gtid.Flavor, s gtid.Set) map[string]bool {
 	in := map[string]bool{}
 	for n := 1; n <= 50; n++ {
 		ones := []string{fmt.Sprintf("%s:%d", uuidA, n), fmt.Sprintf("%s:%d", uuidB, n), fmt.Sprintf("%s:backup:%d", uuidA, n)}
-		if flavor == mysqld.MariaDB {
+		if flavor == gtid.MariaDB {
 			ones = []string{fmt.Sprintf("0-1-%d..%d", n, n), fmt.Sprintf("0-2-%d..%d", n, n), fmt.Sprintf("7-1-%d..%d", n, n)}
 		}
 		for _, one := range ones {
@@ -228,12 +228,12 @@ func FuzzParseGTIDSet(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, flavor := range []mysqld.Flavor{mysqld.MySQL, mysqld.MariaDB} {
-			s, err := mysqld.ParseGTIDSet(flavor, text)
+		for _, flavor := range []gtid.Flavor{gtid.MySQL, gtid.MariaDB} {
+			s, err := gtid.Parse(flavor, text)
 			if err != nil {
 				continue
 			}
-			again, err := mysqld.ParseGTIDSet(flavor, s.String())
+			again, err := gtid.Parse(flavor, s.String())
 			if err != nil || !again.Equal(s) || again.String() != s.String() {
 				t.Errorf("%s %q: %q reads back as %q, %v", flavor, text, s, again, err)
 			}

@@ -1,4 +1,4 @@
-package mysqld
+package gtid
 
 import (
 	"cmp"
@@ -16,7 +16,7 @@ const (
 	MariaDB Flavor = "mariadb"
 )
 
-// GTIDSet is an immutable set of transactions, with one algebra for both families. The zero value is the empty set.
+// Set is an immutable set of transactions, with one algebra for both families. The zero value is the empty set.
 //
 // On MySQL it is what the server means by a GTID set: per server UUID and tag, the numbers that were committed.
 //
@@ -27,7 +27,7 @@ const (
 // and "0-2-14", and neither contains the other: a divergence is seen even at an equal sequence number.
 //
 // Sets of different families are kept apart: a set joined of both is contained in neither.
-type GTIDSet struct {
+type Set struct {
 	all []numbers // sorted by origin, each once; never changed once shared
 }
 
@@ -69,9 +69,9 @@ type item struct {
 }
 
 // gathered makes a set of runs in any order, which may overlap. It owns its argument.
-func gathered(items []item) GTIDSet {
+func gathered(items []item) Set {
 	slices.SortFunc(items, func(a, b item) int { return cmp.Or(a.origin.compare(b.origin), cmp.Compare(a.first, b.first)) })
-	var s GTIDSet
+	var s Set
 	runs := make([]run, 0, len(items))
 	for i := 0; i < len(items); {
 		k, from := items[i].origin, len(runs)
@@ -93,16 +93,16 @@ func extended(runs []run, from int, r run) []run {
 }
 
 // IsEmpty says whether the set has no transaction.
-func (s GTIDSet) IsEmpty() bool { return len(s.all) == 0 }
+func (s Set) IsEmpty() bool { return len(s.all) == 0 }
 
 // Equal says whether both sets have the same transactions.
-func (s GTIDSet) Equal(o GTIDSet) bool {
+func (s Set) Equal(o Set) bool {
 	return slices.EqualFunc(s.all, o.all, func(a, b numbers) bool { return a.origin == b.origin && slices.Equal(a.runs, b.runs) })
 }
 
 // Count is the number of transactions in the set. On MariaDB, where numbers are given per domain and not per server, it
 // counts too many: it serves to say "more" or "none", not to say how many.
-func (s GTIDSet) Count() uint64 {
+func (s Set) Count() uint64 {
 	var n uint64
 	for _, x := range s.all {
 		for _, r := range x.runs {
@@ -113,7 +113,7 @@ func (s GTIDSet) Count() uint64 {
 }
 
 // Contains says whether every transaction of o is in s.
-func (s GTIDSet) Contains(o GTIDSet) bool {
+func (s Set) Contains(o Set) bool {
 	for _, x := range o.all {
 		if !covers(s.of(x.origin), x.runs) {
 			return false
@@ -123,7 +123,7 @@ func (s GTIDSet) Contains(o GTIDSet) bool {
 }
 
 // of returns the runs of one origin.
-func (s GTIDSet) of(k origin) []run {
+func (s Set) of(k origin) []run {
 	if len(s.all) > 8 { // a few are found sooner by looking at each
 		i, ok := slices.BinarySearchFunc(s.all, k, func(x numbers, k origin) int { return x.compare(k) })
 		if !ok {
@@ -153,14 +153,14 @@ func covers(a, b []run) bool {
 }
 
 // Union is the transactions of either set.
-func (s GTIDSet) Union(o GTIDSet) GTIDSet {
+func (s Set) Union(o Set) Set {
 	switch {
 	case s.Contains(o):
 		return s
 	case o.Contains(s):
 		return o
 	}
-	out := GTIDSet{all: make([]numbers, 0, len(s.all)+len(o.all))}
+	out := Set{all: make([]numbers, 0, len(s.all)+len(o.all))}
 	a, b := s.all, o.all
 	for len(a) > 0 && len(b) > 0 {
 		switch c := a[0].compare(b[0].origin); {
@@ -191,18 +191,18 @@ func merged(a, b []run) []run {
 }
 
 // Minus is the transactions of s that o lacks.
-func (s GTIDSet) Minus(o GTIDSet) GTIDSet {
+func (s Set) Minus(o Set) Set {
 	return s.each(func(x numbers) []run { return without(x.runs, o.of(x.origin)) })
 }
 
 // Intersect is the transactions of both sets.
-func (s GTIDSet) Intersect(o GTIDSet) GTIDSet {
+func (s Set) Intersect(o Set) Set {
 	return s.each(func(x numbers) []run { return without(x.runs, without(x.runs, o.of(x.origin))) })
 }
 
 // Only is the transactions that one server originated: a server UUID on MySQL, with all its tags, a decimal server id
 // on MariaDB, in all domains.
-func (s GTIDSet) Only(source string) GTIDSet {
+func (s Set) Only(source string) Set {
 	source = strings.ToLower(source)
 	return s.each(func(x numbers) []run {
 		if x.source == source {
@@ -213,11 +213,11 @@ func (s GTIDSet) Only(source string) GTIDSet {
 }
 
 // Without is the transactions that the server named as in Only did not originate.
-func (s GTIDSet) Without(source string) GTIDSet { return s.Minus(s.Only(source)) }
+func (s Set) Without(source string) Set { return s.Minus(s.Only(source)) }
 
 // each builds a set from what keep leaves of every series.
-func (s GTIDSet) each(keep func(numbers) []run) GTIDSet {
-	var out GTIDSet
+func (s Set) each(keep func(numbers) []run) Set {
+	var out Set
 	for _, x := range s.all {
 		if left := keep(x); len(left) > 0 {
 			out.all = append(out.all, numbers{x.origin, left})
@@ -254,10 +254,10 @@ func without(a, b []run) []run {
 	return out
 }
 
-// String is the canonical text: equal sets have equal texts, and ParseGTIDSet reads it back. A set that came from a
+// String is the canonical text: equal sets have equal texts, and Parse reads it back. A set that came from a
 // server is written as that server writes it, on one line. A MariaDB difference that does not begin at 1, which no
 // server can write, is written "0-1-14..16".
-func (s GTIDSet) String() string {
+func (s Set) String() string {
 	var b strings.Builder
 	var last origin
 	for i, x := range s.all {

@@ -1,4 +1,4 @@
-package mysqld
+package gtid
 
 import (
 	"fmt"
@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// MaxGTIDText is the longest text of a set that is read, in bytes.
-const MaxGTIDText = 1 << 20
+// MaxText is the longest text of a set that is read, in bytes.
+const MaxText = 1 << 20
 
 // maxGNO is the largest number MySQL gives to a transaction.
 const maxGNO = math.MaxInt64 - 1
 
-// ParseGTIDSet reads a set as a server of that flavor prints it, or as GTIDSet.String does. It is strict: white space
+// Parse reads a set as a server of that flavor prints it, or as Set.String does. It is strict: white space
 // may stand only around the commas, and an empty element, a number 0, a reversed range or the text of the other family
 // is an error. The order of the elements does not matter and they may overlap.
-func ParseGTIDSet(flavor Flavor, text string) (GTIDSet, error) {
-	if len(text) > MaxGTIDText {
-		return GTIDSet{}, fmt.Errorf("%s GTID set of %d bytes: longer than %d", flavor, len(text), MaxGTIDText)
+func Parse(flavor Flavor, text string) (Set, error) {
+	if len(text) > MaxText {
+		return Set{}, fmt.Errorf("%s GTID set of %d bytes: longer than %d", flavor, len(text), MaxText)
 	}
 	element := parseMySQL
 	switch flavor {
@@ -27,16 +27,16 @@ func ParseGTIDSet(flavor Flavor, text string) (GTIDSet, error) {
 	case MariaDB:
 		element = parseMariaDB
 	default:
-		return GTIDSet{}, fmt.Errorf("GTID set: unknown flavor %q", flavor)
+		return Set{}, fmt.Errorf("GTID set: unknown flavor %q", flavor)
 	}
 	if text = trimSpace(text); text == "" {
-		return GTIDSet{}, nil
+		return Set{}, nil
 	}
 	var items []item
 	for part := range strings.SplitSeq(text, ",") {
 		var err error
 		if items, err = element(trimSpace(part), items); err != nil {
-			return GTIDSet{}, fmt.Errorf("%s GTID set: %q: %w", flavor, clipped(part), err)
+			return Set{}, fmt.Errorf("%s GTID set: %q: %w", flavor, Short(part), err)
 		}
 	}
 	return gathered(items), nil
@@ -44,8 +44,8 @@ func ParseGTIDSet(flavor Flavor, text string) (GTIDSet, error) {
 
 func trimSpace(s string) string { return strings.Trim(s, " \t\r\n") }
 
-// clipped keeps an error readable when the text at fault is long.
-func clipped(s string) string {
+// Short keeps an error readable when the text at fault is long.
+func Short(s string) string {
 	if len(s) > 80 {
 		return s[:80] + "..."
 	}
@@ -57,7 +57,7 @@ func parseMySQL(part string, items []item) ([]item, error) {
 	source, rest, _ := strings.Cut(part, ":")
 	k := origin{flavor: MySQL, source: strings.ToLower(source)}
 	if !isUUID(k.source) {
-		return nil, fmt.Errorf("%q is not a server UUID", clipped(source))
+		return nil, fmt.Errorf("%q is not a server UUID", Short(source))
 	}
 	bare := false // a tag was read and no interval of it yet
 	for text := range strings.SplitSeq(rest, ":") {
@@ -91,7 +91,7 @@ func parseInterval(item string) (run, error) {
 	from, to, ranged := strings.Cut(item, "-")
 	first, err := parseNumber(from, maxGNO)
 	if err != nil {
-		return run{}, fmt.Errorf("interval %q: %w", clipped(item), err)
+		return run{}, fmt.Errorf("interval %q: %w", Short(item), err)
 	}
 	if !ranged {
 		return run{first, first}, nil
@@ -101,7 +101,7 @@ func parseInterval(item string) (run, error) {
 		err = fmt.Errorf("it ends before it begins")
 	}
 	if err != nil {
-		return run{}, fmt.Errorf("interval %q: %w", clipped(item), err)
+		return run{}, fmt.Errorf("interval %q: %w", Short(item), err)
 	}
 	return run{first, last}, nil
 }
@@ -115,7 +115,7 @@ func parseMariaDB(part string, items []item) ([]item, error) {
 	}
 	for _, id := range [2]string{domain, server} {
 		if _, err := strconv.ParseUint(id, 10, 32); err != nil || (len(id) > 1 && id[0] == '0') || id[0] == '+' {
-			return nil, fmt.Errorf("%q is not a domain or server id", clipped(id))
+			return nil, fmt.Errorf("%q is not a domain or server id", Short(id))
 		}
 	}
 	k, r := origin{flavor: MariaDB, series: domain, source: server}, run{first: 1}
@@ -139,30 +139,30 @@ func parseMariaDB(part string, items []item) ([]item, error) {
 func parseNumber(text string, limit uint64) (uint64, error) {
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || n == 0 || n > limit || text[0] == '+' {
-		return 0, fmt.Errorf("%q is not a number from 1 to %d", clipped(text), limit)
+		return 0, fmt.Errorf("%q is not a number from 1 to %d", Short(text), limit)
 	}
 	return n, nil
 }
 
 // MarshalText writes the set as String does.
-func (s GTIDSet) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s Set) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads what MarshalText wrote. The families need no other mark: only MySQL's text has a colon.
-func (s *GTIDSet) UnmarshalText(text []byte) error {
+func (s *Set) UnmarshalText(text []byte) error {
 	flavor := MariaDB
 	if slices.Contains(text, ':') {
 		flavor = MySQL
 	}
-	parsed, err := ParseGTIDSet(flavor, string(text))
+	parsed, err := Parse(flavor, string(text))
 	if err == nil {
 		*s = parsed
 	}
 	return err
 }
 
-// perDomain is, for MariaDB, the highest transaction of every domain in the form of a position: what MASTER_GTID_WAIT
+// PerDomain is, for MariaDB, the highest transaction of every domain in the form of a position: what MASTER_GTID_WAIT
 // and gtid_slave_pos take. A position holds one entry per domain.
-func (s GTIDSet) perDomain() string {
+func (s Set) PerDomain() string {
 	var domains []string
 	var top numbers
 	for i, x := range s.all { // sorted by domain

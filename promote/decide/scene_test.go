@@ -120,6 +120,13 @@ func (s *scene) amnesiac(ids ...registry.InstanceID) *scene {
 func (s *scene) canary(ms int64, waiting bool) *scene {
 	return s.change(s.d.Primary, func(h *health.Heard) { h.Canary.BlockedMillis, h.Canary.WaitingForAcks = ms, waiting })
 }
+
+// disk blocks commits: nothing is committed for a while, and for part of that one thread waits for a device.
+func (s *scene) disk(still, wait int64) *scene {
+	return s.change(s.d.Primary, func(h *health.Heard) {
+		h.Canary.BlockedMillis, h.Canary.StillMillis, h.Canary.DiskMillis = still, still, wait
+	})
+}
 func (s *scene) lag(id registry.InstanceID, seconds int) *scene {
 	return s.change(id, func(h *health.Heard) { h.Replication.LagSeconds = seconds })
 }

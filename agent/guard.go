@@ -29,7 +29,7 @@ const (
 // are, is part of how long writers wait.
 const (
 	primaryEvery   = 125 * time.Millisecond
-	primaryClosely = 50 * time.Millisecond
+	primaryClosely = 25 * time.Millisecond
 )
 
 // preflightEvery is the pause between two looks at the settings that lossless durability rests on, and preflightSoon that

@@ -158,9 +158,9 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 		return failure, cause(PrimaryHung, "%s does not answer its agent, but %d ackers hear it or cannot be asked", id, hears)
 	case heard && h.UnreachableMillis == 0 && h.Guard.Promise >= e.d.Epoch && h.Guard.Marked != e.d.Epoch && e.clock.InPhase > e.rules.Deaf:
 		return cause(PrimaryRestarted, "%s runs as another process since it was established", id), doubt
-	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck && !h.Canary.WaitingForAcks:
-		return cause(PrimaryStuck, "no commit got through on %s for %d ms", id, h.Canary.BlockedMillis), doubt
-	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck:
+	case heard && min(millis(h.Canary.BlockedMillis), millis(h.Canary.StillMillis)) >= e.rules.Stuck && !h.Canary.WaitingForAcks:
+		return cause(PrimaryStuck, "no commit got through on %s for %d ms", id, h.Canary.StillMillis), doubt
+	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck && h.Canary.WaitingForAcks:
 		return failure, cause(AckersLonely, "commits on %s have waited %d ms for ackers. Way out: bring back one of %v; to go on alone meanwhile: baton db policy %s --when-alone degrade", id, h.Canary.BlockedMillis, e.d.Ackers, e.d.Name)
 	case heard || e.age(id) < e.rules.Silence:
 		return failure, doubt

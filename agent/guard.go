@@ -26,6 +26,13 @@ const (
 	reportClosely = 100 * time.Millisecond
 )
 
+// The same for a server that takes writes: how long its agent is silent before it is missed, and how old the news of a failure
+// are, is part of how long writers wait.
+const (
+	primaryEvery   = 125 * time.Millisecond
+	primaryClosely = 25 * time.Millisecond
+)
+
 // preflightEvery is the pause between two looks at the settings that lossless durability rests on, and preflightSoon that
 // after a look that found something fatal or could not be taken: somebody waits for the next.
 const (
@@ -108,10 +115,14 @@ func (k *keeper) report(ctx context.Context) error {
 		calm := k.checker.Latest().Calm() && k.guard.Settled()
 		r := k.compose()
 		k.send(r)
+		every, closely := reportEvery, reportClosely
+		if r.Open() {
+			every, closely = primaryEvery, primaryClosely
+		}
 		if calm {
-			next.Reset(beat.Until(reportEvery))
+			next.Reset(beat.Until(every))
 		} else {
-			next.Reset(reportClosely)
+			next.Reset(closely)
 		}
 		silent = k.noteSilence(r, silent)
 		select {

@@ -20,6 +20,7 @@ type entry struct {
 	at       time.Time
 	probe    Probe
 	probedAt time.Time
+	alive    time.Time // when a probe was last answered
 }
 
 // NewBoard returns an empty board.
@@ -45,15 +46,25 @@ func (b *Board) Receive(r Report) bool {
 	return true
 }
 
+// answered is for how long one answer outweighs the probes that fail after it: where packets are lost, a probe that is answered
+// is proof and one that fails is not.
+const answered = time.Second
+
 // Probed records the result of a direct probe.
 func (b *Board) Probed(db registry.DatabaseName, id registry.InstanceID, p Probe) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.entry(db, id)
+	e, now := b.entry(db, id), time.Now()
+	if p == ProbeDead && now.Sub(e.alive) < answered {
+		return
+	}
+	if p != ProbeDead {
+		e.alive = now
+	}
 	if e.probe != p {
 		b.wake()
 	}
-	e.probe, e.probedAt = p, time.Now()
+	e.probe, e.probedAt = p, now
 }
 
 func (b *Board) entry(db registry.DatabaseName, id registry.InstanceID) *entry {
@@ -71,12 +82,13 @@ func (b *Board) wake() {
 	b.changed = make(chan struct{})
 }
 
-// differs reports whether b says something of a that cannot wait for the next tick of whoever reads the board.
+// differs reports whether b says something of a that cannot wait for the next tick of whoever reads the board. While a server is
+// in doubt every report of it is waited for.
 func differs(a, b Report) bool {
 	ga, gb := a.Guard, b.Guard
 	ga.Doing, gb.Doing, ga.Problem, gb.Problem = "", "", "", ""
 	return ga != gb || a.Boot != b.Boot || a.Process != b.Process || a.Incarnation != b.Incarnation ||
-		(a.UnreachableMillis == 0) != (b.UnreachableMillis == 0) || a.ReadOnly != b.ReadOnly
+		a.UnreachableMillis != 0 || b.UnreachableMillis != 0 || b.Canary.DiskMillis != 0 || a.ReadOnly != b.ReadOnly
 }
 
 // Changed returns a channel that is closed when something notable arrives. Take it before View.

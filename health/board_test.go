@@ -58,3 +58,25 @@ func TestAnInstanceThatWasOnlyProbedIsAsOldAsTheBoardAndWasNeverHeard(t *testing
 		}
 	})
 }
+
+func TestAnAnsweredProbeOutweighsThoseThatFailInTheNextSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := health.NewBoard()
+		probed := func() health.Probe { return b.View("orders")["db1"].Probed }
+		b.Probed("orders", "db1", health.ProbeDead)
+		if probed() != health.ProbeDead {
+			t.Error("one that fails first says nothing")
+		}
+		b.Probed("orders", "db1", health.ProbeAlive)
+		time.Sleep(900 * time.Millisecond) // in the bubble
+		b.Probed("orders", "db1", health.ProbeDead)
+		if probed() != health.ProbeAlive {
+			t.Error("a lost packet makes a server dead that answered 0.9 s ago")
+		}
+		time.Sleep(200 * time.Millisecond)
+		b.Probed("orders", "db1", health.ProbeDead)
+		if probed() != health.ProbeDead {
+			t.Error("it answered 1.1 s ago, and is not dead")
+		}
+	})
+}

@@ -37,9 +37,9 @@ type CheckerConfig struct {
 	Logger *slog.Logger
 }
 
-// DefaultCheckerConfig detects a frozen server within half a second.
+// DefaultCheckerConfig fits the thresholds of decide.DefaultRules; see the package's comment.
 func DefaultCheckerConfig() CheckerConfig {
-	return CheckerConfig{Every: 250 * time.Millisecond, Closely: 100 * time.Millisecond, Timeout: 300 * time.Millisecond, CanaryEvery: 500 * time.Millisecond,
+	return CheckerConfig{Every: 250 * time.Millisecond, Closely: 100 * time.Millisecond, Timeout: 300 * time.Millisecond, CanaryEvery: 250 * time.Millisecond,
 		Notify: func() {}}
 }
 
@@ -53,26 +53,10 @@ type Checker struct {
 	changed chan struct{}
 }
 
-// seen is what the checker knows, in points of this process's own time.
-type seen struct {
-	process     process.Run
-	state       Process
-	incarnation string
-	status      mysqld.Status
-	good        bool
-	lastGood    time.Time // when the server last answered, or was first asked
-	err         error
-	heard       string // changes with every event and heartbeat
-	heardAt     time.Time
-	canarySince time.Time // zero: no canary is under way
-	canary      Canary
-}
-
 // NewChecker returns a Checker; Run starts it.
 func NewChecker(cfg CheckerConfig, server Server) *Checker {
 	c := &Checker{cfg: cfg, server: server, changed: make(chan struct{})}
-	c.seen.state = ProcessUnknown
-	c.seen.lastGood = time.Now()
+	c.seen.state, c.seen.turned = ProcessUnknown, time.Now()
 	return c
 }
 
@@ -89,18 +73,7 @@ func (c *Checker) Run(ctx context.Context) error {
 func (c *Checker) Latest() Observation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, now := &c.seen, time.Now()
-	o := Observation{Process: s.state, Incarnation: s.incarnation, Status: s.status, Good: s.good, Err: s.err, Canary: s.canary}
-	if s.err != nil {
-		o.Unreachable = max(now.Sub(s.lastGood), time.Millisecond)
-	}
-	if !s.heardAt.IsZero() {
-		o.Silence = now.Sub(s.heardAt)
-	}
-	if !s.canarySince.IsZero() {
-		o.Canary.BlockedMillis = now.Sub(s.canarySince).Milliseconds()
-	}
-	return o
+	return c.seen.observe(time.Now())
 }
 
 // Changed returns a channel that is closed at the next notable change. Take it before Latest.
@@ -168,16 +141,28 @@ func (c *Checker) rest(ctx context.Context, began time.Time) {
 func (c *Checker) ask(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
+	var began time.Time
+	c.update(func(s *seen) bool {
+		began = time.Now()
+		s.awake(began)
+		return false
+	})
 	st, err := c.server.Status(ctx)
 	c.update(func(s *seen) bool {
 		now := time.Now()
+		s.awake(now)
 		notable := (err == nil) != (s.err == nil) || !s.good
-		s.err = err
+		if s.err = err; err != nil {
+			s.unanswered(began, now)
+		}
 		if err != nil || s.incarnation == "" {
 			return notable // or it answered before its process was found: whose answer it is will be known at the next
 		}
 		notable = notable || notableStatus(s.status, st)
-		s.status, s.good, s.lastGood = st, true, now
+		if !st.Executed.Equal(s.status.Executed) {
+			s.movedAt = now
+		}
+		s.status, s.good, s.lastGood, s.askedAt = st, true, now, time.Time{}
 		if heard := heardOf(st); heard != s.heard || s.heardAt.IsZero() {
 			s.heard, s.heardAt = heard, now
 		}
@@ -226,16 +211,12 @@ func (c *Checker) watchProcess(ctx context.Context) error {
 		c.began(p)
 		for state := range p.Watch(ctx) {
 			c.update(func(s *seen) bool {
-				was := s.state
-				s.state = Process(state)
-				return was != s.state
+				return s.becomes(Process(state), time.Now())
 			})
 		}
 		if ctx.Err() == nil {
 			c.update(func(s *seen) bool {
-				was := s.state
-				s.state = ProcessExited
-				return was != s.state
+				return s.becomes(ProcessExited, time.Now())
 			})
 			pause(ctx, 20*time.Millisecond)
 		}
@@ -262,10 +243,11 @@ func (c *Checker) findProcess(ctx context.Context) (process.Run, error) {
 func (c *Checker) began(p process.Run) {
 	c.update(func(s *seen) bool {
 		if s.incarnation == p.Incarnation() {
-			s.process, s.state = p, ProcessRunning
+			s.process = p
+			s.becomes(ProcessRunning, time.Now())
 			return false
 		}
-		*s = seen{process: p, state: ProcessRunning, incarnation: p.Incarnation(), lastGood: time.Now(), err: s.err}
+		*s = seen{process: p, state: ProcessRunning, incarnation: p.Incarnation(), lastGood: time.Now(), askedAt: time.Now(), turned: s.turned, err: s.err}
 		return true
 	})
 }
@@ -294,12 +276,13 @@ func (c *Checker) canary(ctx context.Context) {
 	watched := make(chan struct{})
 	var g errgroup.Group
 	g.Go(func() error { c.watchWaiters(ctx, watched); return nil })
+	g.Go(func() error { c.watchDisk(watched); return nil })
 	err := c.server.Canary(ctx, c.cfg.Instance)
 	close(watched)
-	_ = g.Wait() // watchWaiters returns no error
+	_ = g.Wait() // neither returns an error
 	c.update(func(s *seen) bool {
 		if err == nil {
-			s.canarySince, s.canary = time.Time{}, Canary{}
+			s.canarySince, s.canary, s.waits, s.full = time.Time{}, Canary{}, nil, false
 			return false
 		}
 		s.canary.Error = err.Error()

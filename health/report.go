@@ -52,6 +52,9 @@ type Report struct {
 	Findings  []Finding `json:"findings,omitempty"`
 }
 
+// Open reports whether the server took writes when it last answered.
+func (r Report) Open() bool { return r.Incarnation != "" && r.Member.Flavor != "" && !r.ReadOnly }
+
 // Replication is how the server follows its source.
 type Replication struct {
 	Source        string `json:"source"`   // host:port
@@ -70,6 +73,10 @@ type Replication struct {
 type Canary struct {
 	// BlockedMillis is for how long the present canary has not returned; 0: the last one did.
 	BlockedMillis int64 `json:"blocked_ms,omitempty"`
+	// StillMillis is for how long of that nothing else was seen to be committed either.
+	StillMillis int64 `json:"still_ms,omitempty"`
+	// DiskMillis is for how long of that one of the server's threads has been in one wait for a device, or the disk was full.
+	DiskMillis int64 `json:"disk_ms,omitempty"`
 	// WaitingForAcks says that commits wait for ackers: a lonely primary, not a stuck one.
 	WaitingForAcks bool   `json:"waiting_for_acks,omitempty"`
 	Error          string `json:"error,omitempty"`

@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench-failover", flag.ContinueOnError)
 	family := flags.String("family", "", "mysql or mariadb (default: both)")
 	runs := flags.Int("runs", 0, "runs of each fault (default: as the targets say)")
+	only := flags.String("only", "", "the one fault to measure: crash, freeze or switchover (default: all)")
 	baton := flags.String("baton", "bin/baton", "the baton to run")
 	load := flags.Int("load", 200, "rows a second")
 	if err := flags.Parse(args); err != nil {
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		opts := demo.Options{Families: []lab.Family{f}, Nodes: 3, PerSecond: *load, Baton: []string{*baton}, Restart: 300 * time.Millisecond,
 			Out: out, Log: slog.New(slog.DiscardHandler)}
-		b, err := demo.Measure(ctx, opts, plan(*runs), func(line string) { fmt.Fprintln(out, line) })
+		b, err := demo.Measure(ctx, opts, plan(*only, *runs), func(line string) { fmt.Fprintln(out, line) })
 		if err != nil {
 			return fmt.Errorf("%s: %w", f, err)
 		}
@@ -77,9 +78,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-func plan(runs int) demo.Plan {
+func plan(only string, runs int) demo.Plan {
 	var p demo.Plan
 	for _, t := range targets() {
+		if only != "" && only != string(t.fault) {
+			continue
+		}
 		n := t.runs
 		if runs > 0 {
 			n = runs

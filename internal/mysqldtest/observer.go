@@ -185,7 +185,8 @@ func (o *Observer) look() {
 		if !s.full && s.committed == len(s.log) {
 			o.went = now
 		}
-		o.seen.Canary = health.Canary{BlockedMillis: now.Sub(o.went).Milliseconds(), WaitingForAcks: !s.full}
+		blocked := now.Sub(o.went).Milliseconds()
+		o.seen.Canary = health.Canary{BlockedMillis: blocked, StillMillis: blocked, WaitingForAcks: !s.full}
 		if f := s.face(); f != o.face || !o.seen.Good {
 			o.seen.Status, o.seen.Good, o.face = s.status(), true, f
 			o.looks++

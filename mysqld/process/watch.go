@@ -18,10 +18,11 @@ import (
 )
 
 // The pauses between two looks at a process. The end of it, or of one of its threads, is reported without one. Kernels
-// before 6.9 do not tell of threads.
+// before 6.9 do not tell of threads. One that was stopped may go on at any moment, and then it is no longer a frozen one.
 const (
 	watchEvery        = 125 * time.Millisecond
 	watchEveryBlindly = 25 * time.Millisecond
+	watchEveryStopped = 25 * time.Millisecond
 )
 
 // Watch yields the state of the process, first the present one and then every change, until it has exited or ctx ends.
@@ -45,7 +46,11 @@ func (p Run) Watch(ctx context.Context) iter.Seq[State] {
 				return
 			}
 			last = now
-			w.await(ctx)
+			if now == Stopped {
+				w.await(ctx, watchEveryStopped)
+			} else {
+				w.await(ctx, w.every)
+			}
 		}
 	}
 }
@@ -172,10 +177,10 @@ func (w *watched) close() {
 }
 
 // await returns when something happened, when it is time to look again, or when ctx has ended.
-func (w *watched) await(ctx context.Context) {
+func (w *watched) await(ctx context.Context, every time.Duration) {
 	raw, err := w.events.SyscallConn()
 	if err == nil {
-		err = w.events.SetReadDeadline(time.Now().Add(beat.Until(w.every)))
+		err = w.events.SetReadDeadline(time.Now().Add(beat.Until(every)))
 	}
 	if err != nil || ctx.Err() != nil {
 		return

@@ -52,7 +52,7 @@ func TestTheEndOfAThreadIsAnEvent(t *testing.T) {
 		t.Error("the thread is not watched")
 	}
 	close(end)
-	w.await(t.Context())
+	w.await(t.Context(), watchEvery)
 	if _, ok := w.threads[id]; ok {
 		t.Error("a thread that has ended is watched")
 	}
@@ -73,5 +73,5 @@ func TestAKernelThatDoesNotTellOfThreadsIsAskedOften(t *testing.T) {
 	if len(w.threads) != 0 {
 		t.Errorf("threads %v are watched", w.threads)
 	}
-	w.await(t.Context()) // ends by itself
+	w.await(t.Context(), watchEvery) // ends by itself
 }

@@ -70,7 +70,7 @@ func (e election) fresh(id registry.InstanceID) (health.Heard, bool) {
 // ready reports whether id could be fenced, and could win or acknowledge, now.
 func (e election) ready(id registry.InstanceID) bool {
 	h, ok := e.fresh(id)
-	return ok && !h.Process.Gone() && h.Process != health.ProcessStopped && millis(h.UnreachableMillis) < e.rules.Hung
+	return ok && !h.Process.Gone() && h.Process != health.ProcessStopped && millis(h.UnreachableMillis) < e.rules.Ready
 }
 
 func millis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
@@ -150,17 +150,18 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 	switch {
 	case heard && h.Process.Gone():
 		return cause(PrimaryGone, "the process of %s is %s", id, h.Process), doubt
-	case heard && millis(h.UnreachableMillis) >= e.rules.Hung:
-		if hears == 0 && deaf > 0 {
-			return cause(PrimaryHung, "%s has not answered its own agent for %d ms (process %s), and no acker hears it",
-				id, h.UnreachableMillis, h.Process), doubt
-		}
+	case heard && e.stalled(h):
+		return cause(PrimaryStuck, "no commit got through on %s for %d ms, and its disk hangs or is full", id, h.Canary.StillMillis), doubt
+	case heard && e.hung(h) && hears == 0 && deaf > 0:
+		return cause(PrimaryHung, "%s has not answered its own agent for %d ms (process %s), and no acker hears it",
+			id, h.UnreachableMillis, h.Process), doubt
+	case heard && e.hung(h):
 		return failure, cause(PrimaryHung, "%s does not answer its agent, but %d ackers hear it or cannot be asked", id, hears)
 	case heard && h.UnreachableMillis == 0 && h.Guard.Promise >= e.d.Epoch && h.Guard.Marked != e.d.Epoch && e.clock.InPhase > e.rules.Deaf:
 		return cause(PrimaryRestarted, "%s runs as another process since it was established", id), doubt
-	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck && !h.Canary.WaitingForAcks:
-		return cause(PrimaryStuck, "no commit got through on %s for %d ms", id, h.Canary.BlockedMillis), doubt
-	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck:
+	case heard && min(millis(h.Canary.BlockedMillis), millis(h.Canary.StillMillis)) >= e.rules.Stuck && !h.Canary.WaitingForAcks:
+		return cause(PrimaryStuck, "no commit got through on %s for %d ms", id, h.Canary.StillMillis), doubt
+	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck && h.Canary.WaitingForAcks:
 		return failure, cause(AckersLonely, "commits on %s have waited %d ms for ackers. Way out: bring back one of %v; to go on alone meanwhile: baton db policy %s --when-alone degrade", id, h.Canary.BlockedMillis, e.d.Ackers, e.d.Name)
 	case heard || e.age(id) < e.rules.Silence:
 		return failure, doubt
@@ -171,6 +172,21 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 	}
 	return failure, cause(AgentLost, "the agent of %s has been unheard for %.1f s; the server is heard by %d ackers, probe %q. Way out: start the agent",
 		id, e.age(id).Seconds(), hears, h.Probed)
+}
+
+// hung reports whether h has left its agent without an answer for too long to be only paused or overloaded.
+func (e election) hung(h health.Heard) bool {
+	if h.Process == health.ProcessStopped {
+		return millis(h.UnreachableMillis) >= e.rules.Frozen
+	}
+	return millis(h.UnreachableMillis) >= e.rules.Hung
+}
+
+// stalled reports whether nothing is committed on h because of its disk. A thread may have been found to wait for it a moment
+// later than the commit was.
+func (e election) stalled(h health.Heard) bool {
+	c := h.Canary
+	return min(millis(c.BlockedMillis), millis(c.StillMillis)) >= e.rules.Stalled && millis(c.DiskMillis) >= e.rules.Stalled/2 && !c.WaitingForAcks
 }
 
 // hear counts who of ids can be asked: who has heard nothing from the primary, and who has.

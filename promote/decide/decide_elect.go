@@ -32,7 +32,7 @@ func (e election) closing() Decision {
 		return e.bounded(e.electClosed(former, limit), limit)
 	case fresh && former.Process.Gone():
 		return e.escalate(PrimaryGone, fmt.Sprintf("%s ended while it was handing over", e.d.Former))
-	case fresh && millis(former.UnreachableMillis) >= e.rules.Hung:
+	case fresh && millis(former.UnreachableMillis) >= e.rules.Frozen: // writers wait already
 		return e.escalate(PrimaryHung, fmt.Sprintf("%s stopped answering while it was handing over", e.d.Former))
 	case !fresh && e.age(e.d.Former) >= e.rules.Winner:
 		return e.escalate(PrimarySilent, fmt.Sprintf("the agent of %s fell silent while it was handing over", e.d.Former))
@@ -123,7 +123,7 @@ func (e election) fencing() Decision {
 
 // waitsForReturned gives a former primary that runs again a moment to say where it stands.
 func (e election) waitsForReturned(voters []voter) bool {
-	return e.d.Cause.Code == PrimaryRestarted && e.clock.InPhase < e.rules.Hung && e.index(voters, e.d.Former) < 0 && e.ready(e.d.Former)
+	return e.d.Cause.Code == PrimaryRestarted && e.clock.InPhase < e.rules.Ready && e.index(voters, e.d.Former) < 0 && e.ready(e.d.Former)
 }
 
 // patient keeps a lack quiet until it has lasted.

@@ -15,6 +15,9 @@ func (e election) preparing(failure, doubt registry.Cause) Decision {
 	h := e.d.Handover
 	to, ok := e.d.Member(h.To)
 	late := e.clock.InPhase >= e.rules.Prepare
+	if doubt.Zero() && !e.ready(e.d.Primary) { // too short for a failure, too long to close in time
+		doubt = registry.Cause{Code: PrimaryHung, Detail: fmt.Sprintf("%s does not answer", e.d.Primary)}
+	}
 	switch {
 	case !failure.Zero():
 		return e.giveUp(fmt.Sprintf("%s, and it cannot be replaced", failure))

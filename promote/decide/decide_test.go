@@ -45,8 +45,10 @@ func runDecided(t *testing.T, rows []decided) {
 const gone = health.ProcessExited
 
 func TestAPrimaryIsReplacedOnlyWhenItsFailureIsCertain(t *testing.T) {
-	silent := func() *scene { return group(3).unheard("db1", time.Second).deaf("db2", "db3").probed(health.ProbeDead) }
-	hung := func() *scene { return group(3).unreachable("db1", 600) }
+	silent := func() *scene {
+		return group(3).unheard("db1", 1300*time.Millisecond).deaf("db2", "db3").probed(health.ProbeDead)
+	}
+	hung := func() *scene { return group(3).unreachable("db1", 3100) }
 	closedAlone := func() *scene {
 		return group(3).unheard("db1", 4*time.Second).probed(health.ProbeAlive).change("db2", func(h *health.Heard) { h.Replication.SourceClosed = true })
 	}
@@ -58,10 +60,14 @@ func TestAPrimaryIsReplacedOnlyWhenItsFailureIsCertain(t *testing.T) {
 		{"another process, but the reign has only begun", group(3).guard("db1", func(g *health.Guard) { g.Marked = 0 }).inPhase(100 * time.Millisecond), "nothing"},
 		{"a guard that has not promised says nothing of the process", group(3).guard("db1", func(g *health.Guard) { *g = health.Guard{} }), "nothing"},
 		{"hung, and nobody hears it", hung().deaf("db2", "db3"), "revoke 2 PrimaryHung"},
-		{"frozen, and nobody hears it", hung().process("db1", health.ProcessStopped).deaf("db2", "db3"), "revoke 2 PrimaryHung"},
+		{"frozen for 1.1 s, and nobody hears it", group(3).unreachable("db1", 1100).process("db1", health.ProcessStopped).deaf("db2", "db3"), "revoke 2 PrimaryHung"},
+		{"frozen, but an acker hears it", group(3).unreachable("db1", 1100).process("db1", health.ProcessStopped).deaf("db2"), "waiting PrimaryHung"},
+		{"paused for a second", group(3).unreachable("db1", 1030).process("db1", health.ProcessStopped).deaf("db2", "db3"), "nothing"},
+		{"goes on after a second and has not answered yet", group(3).unreachable("db1", 1300).deaf("db2", "db3"), "nothing"},
+		{"a host that was paused for a second", group(3).unheard("db1", 1200*time.Millisecond).deaf("db2", "db3").probed(health.ProbeDead), "nothing"},
 		{"hung for its agent only", hung().deaf("db2"), "waiting PrimaryHung"},
 		{"hung, and nobody can be asked", hung().unheard("db2", time.Second).unheard("db3", time.Second), "waiting PrimaryHung"},
-		{"slow for less than the limit", group(3).unreachable("db1", 400).deaf("db2", "db3"), "nothing"},
+		{"runs, and is slow for less than the limit", group(3).unreachable("db1", 2900).deaf("db2", "db3"), "nothing"},
 		{"silent, deaf and dead", silent(), "revoke 2 PrimarySilent"},
 		{"silent since this leader leads", silent().never("db1").with(func(*registry.Database) {}), "waiting AgentLost"},
 		{"silent, but an acker hears it", silent().change("db3", func(h *health.Heard) { h.Replication.SilenceMillis = 0 }), "waiting AgentLost"},
@@ -76,6 +82,13 @@ func TestAPrimaryIsReplacedOnlyWhenItsFailureIsCertain(t *testing.T) {
 		{"who says so does not hear it any more", closedAlone().deaf("db2"), "waiting AgentLost"},
 		{"its agent says that it is closed", group(3).change("db1", func(h *health.Heard) { h.ReadOnly = true }).
 			change("db2", func(h *health.Heard) { h.Replication.SourceClosed = true }), "nothing"},
+		{"a disk hangs", group(3).disk(1000, 700), "revoke 2 PrimaryStuck"},
+		{"a disk hangs for less than the limit", group(3).disk(950, 700), "nothing"},
+		{"a disk hangs, and the agent gets no answer either", group(3).disk(1000, 700).unreachable("db1", 3100), "revoke 2 PrimaryStuck"},
+		{"a slow disk: something else is committed", group(3).blocked(9000, 300), "nothing"},
+		{"a slow disk: the waits end", group(3).disk(1000, 150), "nothing"},
+		{"overload: all is slow, and goes on", group(3).blocked(9000, 2500), "nothing"},
+		{"a disk is waited for, but so are ackers", group(3).disk(1000, 700).canary(1000, true), "nothing"},
 		{"no commit gets through", group(3).canary(3500, false), "revoke 2 PrimaryStuck"},
 		{"commits take long", group(3).canary(2500, false), "nothing"},
 		{"commits wait for ackers", group(3).canary(3500, true), "waiting AckersLonely"},
@@ -283,7 +296,7 @@ func TestAHandOverEndsInAReign(t *testing.T) {
 		{"it crashed after it closed, and nobody has the rest", closed().change("db2", func(h *health.Heard) { h.Position = uuids("u1:1-4") }).
 			change("db3", func(h *health.Heard) { h.Position = uuids("u1:1-4") }).process("db1", gone), "escalate 2 PrimaryGone"},
 		{"it crashed before", group(3).closing().process("db1", gone), "escalate 2 PrimaryGone"},
-		{"it hangs", group(3).closing().unreachable("db1", 600), "escalate 2 PrimaryHung"},
+		{"it hangs", group(3).closing().unreachable("db1", 1100), "escalate 2 PrimaryHung"},
 		{"its agent fell silent", group(3).closing().unheard("db1", 2*time.Second), "escalate 2 PrimarySilent"},
 		{"its agent is quiet for a moment", group(3).closing().unheard("db1", time.Second), "waiting Switchover"},
 		{"it restarted and cannot prove itself", closed().amnesiac("db1"), "escalate 2 PrimaryRestarted"},
@@ -351,7 +364,7 @@ func TestEveryRefusalNamesAWayOut(t *testing.T) {
 		"divergent":  group(3).fencing().fenced("db2", "u1:1-10").fenced("db3", "u1:1-9").unheard("db2", time.Second),
 		"paused":     group(3).process("db1", gone).with(func(d *registry.Database) { d.Policy.Paused = true }),
 		"members":    group(3).forming().never("db3"),
-		"agent lost": group(3).unheard("db1", time.Second),
+		"agent lost": group(3).unheard("db1", 2*time.Second),
 		"lonely":     group(3).canary(4000, true),
 		"winner":     group(3).promoting().process("db2", gone),
 	} {

@@ -147,7 +147,7 @@ func (p *phase) refusal(d *registry.Database, lack registry.Cause, now time.Time
 func (w *watch) probe(ctx context.Context, d *registry.Database, v health.View, p *phase) {
 	h, ok := v[d.Primary]
 	m, member := d.Member(d.Primary)
-	if d.Phase != registry.Serving || !member || (ok && h.Age < w.Rules.Silence/2) || time.Since(p.probed) < 200*time.Millisecond {
+	if d.Phase != registry.Serving || !member || (ok && h.Age < w.Rules.Silence/4) || time.Since(p.probed) < 100*time.Millisecond {
 		return
 	}
 	p.probed = time.Now()

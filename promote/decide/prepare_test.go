@@ -42,7 +42,7 @@ func TestAHandOverBeginsWhenThoseWhoCanHaveMoved(t *testing.T) {
 		{"the primary is gone", handing().process("db1", gone), "revoke 2 PrimaryGone"},
 		{"the primary is gone and cannot be replaced", handing().process("db1", gone).unheard("db3", time.Second), "give up at 7"},
 		{"the primary is gone and the database paused", handing().process("db1", gone).with(func(d *registry.Database) { d.Policy.Paused = true }), "give up at 7"},
-		{"the primary hangs, and whoever follows another cannot know", moved().unreachable("db1", 600).deaf("db2"), "revoke 2 PrimaryHung"},
+		{"the primary hangs, and whoever follows another cannot know", moved().unreachable("db1", 3100).deaf("db2"), "revoke 2 PrimaryHung"},
 		{"the primary hangs, and who follows it hears it", moved().unreachable("db1", 600), "nothing"},
 		{"the primary hangs to the end", moved().unreachable("db1", 600).inPhase(3 * time.Second / 2), "give up at 7"},
 	})

@@ -6,17 +6,21 @@ import "time"
 type Rules struct {
 	// Fresh is the age up to which a report speaks for the present. Agents report every 500 ms at rest.
 	Fresh time.Duration
-	// Silence is how long an agent must be unheard before its server can be called silent.
+	// Ready is how long a server may leave its agent without an answer and still be one that can be fenced or win.
+	Ready time.Duration
+	// Silence is how long an agent must be unheard before its server can be called silent. That of a primary reports every 125 ms.
 	Silence time.Duration
 	// Closed is how long an agent must be unheard before its server, which says that it takes no writes, is replaced. Agents are
 	// started again sooner than that.
 	Closed time.Duration
 	// Deaf is how long an acker must have heard nothing from the primary. Heartbeats come every 200 ms.
 	Deaf time.Duration
-	// Hung is how long a server must not have answered its own agent.
-	Hung time.Duration
-	// Stuck is how long a commit must be blocked. Overload blocks for a while too, and is no failure.
-	Stuck time.Duration
+	// Frozen is how long a server whose process is stopped must not have answered its own agent, and Hung one whose process
+	// runs: that may have too much to do, and one that is stopped has not.
+	Frozen, Hung time.Duration
+	// Stalled is how long a commit must be blocked by a disk that hangs or is full, and Stuck by anything else: overload, locks and
+	// backups block for a while too, and are no failures.
+	Stalled, Stuck time.Duration
 	// Lonely is how long commits must have waited for ackers that do not hear the primary before it may go on alone.
 	Lonely time.Duration
 	// Winner is how long an unheard or unreachable winner is waited for.
@@ -35,10 +39,13 @@ type Rules struct {
 func DefaultRules() Rules {
 	return Rules{
 		Fresh:    700 * time.Millisecond,
-		Silence:  700 * time.Millisecond,
+		Ready:    500 * time.Millisecond,
+		Silence:  1250 * time.Millisecond,
 		Closed:   3 * time.Second,
 		Deaf:     500 * time.Millisecond,
-		Hung:     500 * time.Millisecond,
+		Frozen:   1100 * time.Millisecond,
+		Hung:     3 * time.Second,
+		Stalled:  time.Second,
 		Stuck:    3 * time.Second,
 		Lonely:   5 * time.Second,
 		Winner:   1500 * time.Millisecond,

@@ -118,7 +118,21 @@ func (s *scene) amnesiac(ids ...registry.InstanceID) *scene {
 	return s
 }
 func (s *scene) canary(ms int64, waiting bool) *scene {
-	return s.change(s.d.Primary, func(h *health.Heard) { h.Canary.BlockedMillis, h.Canary.WaitingForAcks = ms, waiting })
+	return s.change(s.d.Primary, func(h *health.Heard) {
+		h.Canary.BlockedMillis, h.Canary.StillMillis, h.Canary.WaitingForAcks = ms, ms, waiting
+	})
+}
+
+// blocked is a canary that waits for longer than nothing else was committed.
+func (s *scene) blocked(ms, still int64) *scene {
+	return s.change(s.d.Primary, func(h *health.Heard) { h.Canary.BlockedMillis, h.Canary.StillMillis = ms, still })
+}
+
+// disk blocks commits: nothing is committed for a while, and for part of that one thread waits for a device.
+func (s *scene) disk(still, wait int64) *scene {
+	return s.change(s.d.Primary, func(h *health.Heard) {
+		h.Canary.BlockedMillis, h.Canary.StillMillis, h.Canary.DiskMillis = still, still, wait
+	})
 }
 func (s *scene) lag(id registry.InstanceID, seconds int) *scene {
 	return s.change(id, func(h *health.Heard) { h.Replication.LagSeconds = seconds })

@@ -31,6 +31,7 @@ var picture = map[string][]string{
 	"identity/founder": {"identity"},
 	"discovery":        {},
 	"internal/simnet":  {},
+	"internal/bubble":  {},
 	"internal/lab":     {},
 	"raft":             {"registry", "registry/codec", "raft/raftlog", "raft/vendorlog", "internal/beat"},
 	"raft/raftlog":     {},

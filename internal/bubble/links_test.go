@@ -24,9 +24,7 @@ func (w *world) cutOneWay(from, to *node) {
 	w.cuts[[2]*node{from, to}] = true
 	w.held.Unlock()
 	w.net.CutOneWay(string(from.id), string(to.id))
-	if from.server != nil && to.server != nil {
-		w.group.Cut(from.server, to.server)
-	}
+	w.group.Cut(from.server, to.server)
 	w.wake()
 }
 

@@ -68,22 +68,16 @@ func (w *world) members(group []int) (all []*node) {
 	return all
 }
 
-// mustWrite says why a group has to take writes while the network is divided; "": it need not. One acknowledgement is asked
-// for, and there are two ackers.
+// mustWrite says why a group has to take writes while the network is divided; "": it need not.
 func (w *world) mustWrite(group, majority []*node, primary *node) string {
-	servers := 0
-	for _, n := range group {
-		if n.server != nil {
-			servers++
-		}
-	}
+	k, ackers := w.acks(), len(w.nodes)-1
 	switch {
-	case servers < 2:
-		return ""
 	case slices.Contains(group, primary):
-		return "the primary has an acker here" // G7 where this is no majority
-	case len(majority) > 0 && majority[0] == group[0]:
-		return "both ackers are here, and a majority"
+		if len(group)-1 >= k {
+			return "the primary has its acknowledgements here" // G7 where this is no majority
+		}
+	case len(majority) > 0 && majority[0] == group[0] && len(group) >= ackers-k+1:
+		return "a majority, and enough ackers to exclude the primary"
 	}
 	return ""
 }

@@ -238,7 +238,7 @@ func (n *node) startServer() {
 // probe asks a database server from this node over the network.
 func (n *node) probe(ctx context.Context, address string) error {
 	for _, other := range n.w.nodes {
-		if other.server == nil || other.server.Address() != address {
+		if other.server.Address() != address {
 			continue
 		}
 		if n.w.reaches(n, other) && !other.server.Running() {

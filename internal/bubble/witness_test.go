@@ -139,7 +139,7 @@ func (w *world) through(n *node) int {
 // at is the node with this address.
 func (w *world) at(ip string) *node {
 	for _, n := range w.nodes {
-		if n.host.IP() == ip && n.server != nil {
+		if n.host.IP() == ip {
 			return n
 		}
 	}
@@ -261,7 +261,7 @@ func (w *world) checkName(n *node, s *registry.State, d *registry.Database) {
 
 func (w *world) nodeOf(id registry.InstanceID) *node {
 	for _, n := range w.nodes {
-		if n.server != nil && n.server.ID == string(id) {
+		if n.server.ID == string(id) {
 			return n
 		}
 	}
@@ -304,7 +304,7 @@ func (w *world) disagree(since time.Time) string {
 	on := w.nodeOf(d.Primary)
 	var open []string
 	for _, n := range w.nodes {
-		if n.server != nil && n.server.Writable() {
+		if n.server.Writable() {
 			open = append(open, n.server.ID)
 		}
 	}

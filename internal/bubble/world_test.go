@@ -63,7 +63,7 @@ type node struct {
 	id     registry.NodeID
 	host   *simnet.Host
 	dir    string
-	server *mysqldtest.Server // nil: a server of the registry only
+	server *mysqldtest.Server
 
 	mu    sync.Mutex
 	run   *run          // nil: the agent is down
@@ -78,8 +78,8 @@ type run struct {
 	feed promote.Feed // nil: it has just begun
 }
 
-// inBubble makes a cluster of so many nodes, of which the first three have database servers, starts it and runs play when
-// writes are acknowledged; then it ends everything.
+// inBubble makes a cluster of so many nodes, each with a database server, starts it and runs play when writes are
+// acknowledged; then it ends everything.
 func inBubble(t *testing.T, flavor mysqld.Flavor, size int, play func(*world)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -92,7 +92,7 @@ func inBubble(t *testing.T, flavor mysqld.Flavor, size int, play func(*world)) {
 }
 
 func newWorld(t *testing.T, dir string, flavor mysqld.Flavor, size int) *world {
-	w := &world{t: t, net: simnet.New(), group: mysqldtest.NewGroup(flavor, 3), log: &journal{}, began: time.Now()}
+	w := &world{t: t, net: simnet.New(), group: mysqldtest.NewGroup(flavor, size), log: &journal{}, began: time.Now()}
 	w.net.SetDelay(hop, 0)
 	w.movement.init()
 	w.cuts, w.dead = map[[2]*node]bool{}, map[*node]bool{}
@@ -105,11 +105,9 @@ func newWorld(t *testing.T, dir string, flavor mysqld.Flavor, size int) *world {
 	for i := range size {
 		n := &node{w: w, id: registry.NodeID(fmt.Sprintf("n%d", i+1))}
 		n.host, n.dir = w.net.Host(string(n.id)), filepath.Join(dir, string(n.id))
-		if i < len(w.group.Servers()) {
-			n.server = w.group.Servers()[i]
-			if n.server.Host != n.host.IP() {
-				t.Fatalf("%s has the address %s, its server %s", n.id, n.host.IP(), n.server.Host)
-			}
+		n.server = w.group.Servers()[i]
+		if n.server.Host != n.host.IP() {
+			t.Fatalf("%s has the address %s, its server %s", n.id, n.host.IP(), n.server.Host)
 		}
 		w.nodes = append(w.nodes, n)
 		w.issue(identity.RoleServer, string(n.id), agent.CertificateDir(n.dir))
@@ -195,6 +193,14 @@ func (w *world) close() {
 	}
 }
 
+// acks is how many acknowledgements a commit waits for: one, or two of four where the family can.
+func (w *world) acks() int {
+	if len(w.nodes) > 3 && w.group.Flavor == mysqld.MySQL {
+		return 2
+	}
+	return 1
+}
+
 func (n *node) hosts() string { return filepath.Join(n.dir, "hosts.txt") }
 
 // config is what the node's file would say.
@@ -206,10 +212,9 @@ func (n *node) config() agent.Config {
 		c.Servers = append(c.Servers, agent.Server{Node: other.id, API: other.host.Addr(agent.DefaultAPIPort)})
 		c.Join = append(c.Join, other.host.Addr(agent.DefaultGossipPort))
 	}
-	if n.server != nil {
-		c.Database = &agent.Database{Name: database, Instance: registry.InstanceID(n.server.ID), Address: n.server.Address(),
-			Socket: "/nowhere/" + n.server.ID, User: "baton", ReplUser: "replication"}
-	}
+	c.Database = &agent.Database{Name: database, Instance: registry.InstanceID(n.server.ID), Address: n.server.Address(),
+		Socket: "/nowhere/" + n.server.ID, User: "baton", ReplUser: "replication", Policy: registry.DefaultPolicy()}
+	c.Database.Policy.Expect, c.Database.Policy.K = len(n.w.nodes), n.w.acks()
 	return c
 }
 

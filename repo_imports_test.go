@@ -32,6 +32,7 @@ var picture = map[string][]string{
 	"identity/founder": {"identity", "internal/durable"},
 	"discovery":        {},
 	"internal/simnet":  {},
+	"internal/bubble":  {},
 	"internal/lab":     {},
 	"raft":             {"registry", "registry/codec", "raft/raftlog", "raft/vendorlog", "internal/beat"},
 	"raft/raftlog":     {"internal/durable"},

@@ -28,6 +28,7 @@ type Agent struct {
 	cfg     Config
 	version string
 	log     *slog.Logger
+	machine Machine
 	id      *identity.Current
 
 	lock      *os.File     // held while the data directory is ours
@@ -49,11 +50,16 @@ type Agent struct {
 // New checks cfg, claims the data directory, binds every port, and makes what the first server of a cluster has to make.
 // Whatever it refuses, it changes nothing but files in its own data directory, and leaves nothing open.
 func New(cfg Config, version string, log *slog.Logger) (*Agent, error) {
+	return Machine{}.New(cfg, version, log)
+}
+
+// New is the function New for a node on m.
+func (m Machine) New(cfg Config, version string, log *slog.Logger) (*Agent, error) {
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, version: version, log: log.With("node", cfg.Node), board: health.NewBoard()}
+	a := &Agent{cfg: cfg, version: version, log: log.With("node", cfg.Node), machine: m.withDefaults(), board: health.NewBoard()}
 	if err := a.open(); err != nil {
 		return nil, errors.Join(err, a.release())
 	}
@@ -71,13 +77,13 @@ func (a *Agent) open() error {
 	if a.lock, err = lockDir(a.cfg.DataDir); err != nil {
 		return err
 	}
-	if a.port, err = net.Listen("tcp", a.cfg.API); err != nil {
+	if a.port, err = a.machine.Listen("tcp", a.cfg.API); err != nil {
 		return portInUse("listen.api", a.cfg.API, err)
 	}
 	if err := a.identify(); err != nil {
 		return err
 	}
-	a.transport = api.NewTransport(api.TransportConfig{TLS: func() *tls.Config { return a.id.ClientTLS("", identity.ALPNHTTP2) }})
+	a.transport = api.NewTransport(api.TransportConfig{Dial: a.machine.Dial, TLS: func() *tls.Config { return a.id.ClientTLS("", identity.ALPNHTTP2) }})
 	if a.client, err = api.NewClient(api.ClientConfig{Addrs: a.serverAddrs, Transport: a.transport, Node: a.cfg.Node, Log: a.room("api")}); err != nil {
 		return err
 	}
@@ -101,10 +107,17 @@ func (a *Agent) open() error {
 func (a *Agent) room(name string) *slog.Logger { return a.log.With("room", name) }
 
 func (a *Agent) openGossip() error {
+	carrier, err := a.machine.Gossip(a.cfg.Gossip)
+	if err != nil {
+		return gossipInUse(a.cfg.Gossip, err)
+	}
 	meta := discovery.Meta{API: a.cfg.API, Role: string(a.cfg.Role), Zone: a.cfg.Zone, Version: a.version}
 	g, err := discovery.Open(discovery.Config{Name: string(a.cfg.Node), Cluster: string(a.cfg.Cluster), Bind: a.cfg.Gossip,
-		Key: a.cfg.GossipKey, Meta: meta, Seeds: a.others(a.cfg.Join), Timing: discovery.LAN(), Log: a.room("discovery")}, nil)
+		Key: a.cfg.GossipKey, Meta: meta, Seeds: a.others(a.cfg.Join), Timing: discovery.LAN(), Log: a.room("discovery")}, carrier)
 	if err != nil {
+		if carrier != nil {
+			err = errors.Join(err, carrier.Shutdown())
+		}
 		return gossipInUse(a.cfg.Gossip, err)
 	}
 	a.gossip = g
@@ -159,6 +172,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		a.follower = api.NewFollower(a.client, a.cfg.Cluster)
 		parts = append(parts, part{"state stream", a.follower.Run})
 	}
+	a.machine.Feed(a.feed())
 	parts = append(parts, part{"certificate", a.id.Keep}, part{"gossip", a.runGossip})
 	parts = append(parts, a.publishers()...)
 	local, err := a.databaseParts()
@@ -216,7 +230,7 @@ func (a *Agent) databaseParts() ([]part, error) {
 	if a.door != nil {
 		send = a.alsoHere(reporter.Send)
 	}
-	if a.keeper, err = newKeeper(a.cfg, a.feed(), a.current, send, a.log); err != nil {
+	if a.keeper, err = a.newKeeper(send); err != nil {
 		return nil, err
 	}
 	return append([]part{{"report streams", reporter.Run}}, a.keeper.parts()...), nil

@@ -8,6 +8,7 @@
 //	guard.go    the database server of this node: checker, guard, reports
 //	publish.go  DNS and hosts files, projected from the state
 //	announce.go what this node says of itself, repeated until the registry agrees
+//	machine.go  what is replaced when a node runs in a simulation
 //	identity.go the certificates of this node, and what the first server makes
 //	lock.go     the claim of this process to the data directory
 //	port.go     who holds a port that this node should have

@@ -44,7 +44,7 @@ const (
 type keeper struct {
 	cfg      *Database
 	node     Config
-	server   *mysqld.Server
+	server   DatabaseServer
 	checker  *health.Checker
 	guard    *promote.Guard
 	returner *rejoin.Returner
@@ -58,10 +58,11 @@ type keeper struct {
 }
 
 // newKeeper opens the promise file; it does not need the server to run.
-func newKeeper(cfg Config, feed promote.Feed, current func(context.Context) (*registry.Database, error), send func(health.Report), log *slog.Logger) (*keeper, error) {
+func (a *Agent) newKeeper(send func(health.Report)) (*keeper, error) {
+	cfg, feed, log := a.cfg, a.feed(), a.log
 	d := cfg.Database
 	k := &keeper{cfg: d, node: cfg, nudge: make(chan struct{}, 1), boot: rand.Text(), send: send, log: log}
-	server, err := mysqld.Open(mysqld.Config{Socket: d.Socket, User: d.User, Password: d.Password, Logger: log.With("room", "mysqld")})
+	server, err := a.machine.Database(mysqld.Config{Socket: d.Socket, User: d.User, Password: d.Password, Logger: log.With("room", "mysqld")})
 	if err != nil {
 		return nil, fmt.Errorf("database server at %s: %w", d.Socket, err)
 	}
@@ -75,7 +76,8 @@ func newKeeper(cfg Config, feed promote.Feed, current func(context.Context) (*re
 	}
 	k.guard, err = promote.NewGuard(promote.GuardConfig{
 		Database: d.Name, Instance: d.Instance, Dir: filepath.Join(cfg.DataDir, "guard"), Notify: k.poke,
-		Current:     current,
+		Current:     a.current,
+		Uptime:      a.machine.Uptime,
 		Replication: account, Returning: func() string { return k.returner.Busy() }, Logger: log.With("room", "promote"),
 	}, server, k.checker, feed)
 	if err != nil {

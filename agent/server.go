@@ -28,7 +28,7 @@ func (a *Agent) serverParts(raftPort, http net.Listener) ([]part, error) {
 	}
 	replica, err := raft.Open(raft.Config{ID: a.cfg.Node, Cluster: a.cfg.Cluster, Dir: filepath.Join(a.cfg.DataDir, "raft"),
 		Mark: a.votedMark(), Advertise: a.cfg.API, Bootstrap: voters, Timing: raft.LAN(), Logger: a.room("raft")},
-		raftStream{raftPort, a.id})
+		raftStream{raftPort, a})
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (a *Agent) handOver(ctx context.Context) error {
 
 // leadWhileLeading is inside decide.Leader.Run exactly while this server leads.
 func (a *Agent) leadWhileLeading(ctx context.Context) error {
-	leader := &decide.Leader{Feed: a.replica, Board: a.board, Proposer: a.replica, Probe: probe, Rules: decide.DefaultRules(), Logger: a.room("promote")}
+	leader := &decide.Leader{Feed: a.replica, Board: a.board, Proposer: a.replica, Probe: a.probe, Rules: decide.DefaultRules(), Logger: a.room("promote")}
 	for {
 		changed := a.replica.LeadershipChanged()
 		if !a.replica.Leading() {
@@ -135,8 +135,8 @@ func (a *Agent) alsoHere(others func(health.Report)) func(health.Report) {
 }
 
 // probe asks a database server's port directly.
-func probe(ctx context.Context, addr string) health.Probe {
-	switch err := mysqld.Probe(ctx, addr); {
+func (a *Agent) probe(ctx context.Context, addr string) health.Probe {
+	switch err := a.machine.Probe(ctx, addr); {
 	case err == nil:
 		return health.ProbeAlive
 	case errors.Is(err, mysqld.ErrRefusing):
@@ -160,11 +160,18 @@ func whoAsks(cs tls.ConnectionState) (api.Peer, error) {
 // raftStream is the raft room's way to other servers: the shared port, under its own protocol.
 type raftStream struct {
 	net.Listener
-	id *identity.Current
+	of *Agent
 }
 
 // Dial connects to another server's port as this server.
 func (s raftStream) Dial(ctx context.Context, address string) (net.Conn, error) {
-	d := tls.Dialer{Config: s.id.ClientTLS("", identity.ALPNRaft)}
-	return d.DialContext(ctx, "tcp", address)
+	plain, err := s.of.machine.Dial(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	conn := tls.Client(plain, s.of.id.ClientTLS("", identity.ALPNRaft))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("handshake with %s: %w", address, err), plain.Close())
+	}
+	return conn, nil
 }

@@ -69,6 +69,8 @@ type GuardConfig struct {
 	// Current reads the database through the log of the leader, no older than the moment of the call: a primary that nobody
 	// acknowledges reigns by that. nil: it cannot be asked, and such a primary stays closed. It is called from one goroutine.
 	Current func(ctx context.Context) (*registry.Database, error)
+	// Uptime is the clock by which a lease is counted. Default: lease.Now.
+	Uptime func() (time.Duration, error)
 	// Notify is called after every change of what the guard has done; it must not block.
 	Notify func()
 	Logger *slog.Logger
@@ -125,7 +127,10 @@ func guardWith(cfg GuardConfig, p Promises, server Server, observer Observer, fe
 	if cfg.Notify == nil {
 		cfg.Notify = func() {}
 	}
-	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, file: p, log: cfg.Logger, now: lease.Now}
+	if cfg.Uptime == nil {
+		cfg.Uptime = lease.Now
+	}
+	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, file: p, log: cfg.Logger, now: cfg.Uptime}
 	g.tenure = tenure{asked: -1, wake: make(chan struct{}, 1), begun: make(chan struct{}, 1)}
 	g.done.record = p.Record()
 	g.done.report.Promise = p.Record().Promise

@@ -21,11 +21,15 @@ type Run struct {
 	pid     int
 	started uint64 // in clock ticks since the machine's boot
 	boot    string // of this boot of the machine
+	model   Model  // nil: a process of this machine
 }
 
 // Incarnation tells one run of the server from every other, over reboots too: "<pid>-<start time>-<boot>". It is empty for
 // no process.
 func (p Run) Incarnation() string {
+	if p.model != nil {
+		return p.model.Incarnation()
+	}
 	if p.pid == 0 {
 		return ""
 	}
@@ -70,6 +74,9 @@ func Of(pid int) (Run, error) {
 // Kill sends SIGKILL, to this process, if it is still there, and to no other that got its number. No thread of it returns to user code, so
 // nothing that waits in it is answered any more, even if the process itself cannot end because a disk hangs.
 func (p Run) Kill() error {
+	if p.model != nil {
+		return p.model.Kill()
+	}
 	fd, err := p.open()
 	if errors.Is(err, errExited) {
 		return nil

@@ -31,6 +31,9 @@ const (
 // A process that was killed gives back its memory before its end is reported, which takes a database server a tenth of a
 // second and more. Its threads are gone before that, all but the last: their end is the earliest event that there is.
 func (p Run) Watch(ctx context.Context) iter.Seq[State] {
+	if p.model != nil {
+		return p.model.Watch(ctx)
+	}
 	return func(yield func(State) bool) {
 		w, err := p.watch()
 		if err != nil {

@@ -74,7 +74,7 @@ func (b *Board) wake() {
 // differs reports whether b says something of a that cannot wait for the next tick of whoever reads the board.
 func differs(a, b Report) bool {
 	ga, gb := a.Guard, b.Guard
-	ga.Doing, gb.Doing, ga.Problem, gb.Problem = "", "", "", ""
+	ga.Doing, gb.Doing, ga.Problem, gb.Problem, ga.Stuck, gb.Stuck = "", "", "", "", "", ""
 	return ga != gb || a.Boot != b.Boot || a.Process != b.Process || a.Incarnation != b.Incarnation ||
 		(a.UnreachableMillis == 0) != (b.UnreachableMillis == 0) || a.ReadOnly != b.ReadOnly
 }

@@ -61,9 +61,10 @@ type Replication struct {
 	Receiver      string `json:"receiver"` // stopped, connecting, running
 	Applier       bool   `json:"applier"`
 	Error         string `json:"error,omitempty"`
-	SilenceMillis int64  `json:"silence_ms"`        // since an event or heartbeat was last received
-	LagSeconds    int    `json:"lag_s"`             // -1: not known
-	DelaySeconds  int    `json:"delay_s,omitempty"` // by how much applying is held back on purpose
+	ErrorNumber   int    `json:"error_number,omitempty"` // the server's own number of Error
+	SilenceMillis int64  `json:"silence_ms"`             // since an event or heartbeat was last received
+	LagSeconds    int    `json:"lag_s"`                  // -1: not known
+	DelaySeconds  int    `json:"delay_s,omitempty"`      // by how much applying is held back on purpose
 	SemiSync      bool   `json:"semi_sync"`
 	// SourceClosed: the source has just said that it takes no writes. It is asked only when nothing has come from it for a while.
 	SourceClosed bool `json:"source_closed,omitempty"`
@@ -115,6 +116,8 @@ type Guard struct {
 	// Doing is the action under way and Problem why the last one failed.
 	Doing   string `json:"doing,omitempty"`
 	Problem string `json:"problem,omitempty"`
+	// Stuck is what a replica is at that should have been over long ago: it follows, and does not acknowledge yet.
+	Stuck string `json:"stuck,omitempty"`
 }
 
 // Finding is a setting that lossless durability rests on and that is wrong.

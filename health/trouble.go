@@ -12,6 +12,7 @@ import (
 func (v View) Troubles(d *registry.Database) []string {
 	var all []string
 	for _, m := range d.Members {
+		all = append(all, v[m.ID].hindered(d, m)...)
 		if !m.OutOf.Zero() && m.ID != d.Primary {
 			all = append(all, fmt.Sprintf("not read from: %s", m.OutOf))
 		}
@@ -32,6 +33,21 @@ func (v View) Troubles(d *registry.Database) []string {
 			all = append(all, fmt.Sprintf("acknowledged writes could be lost: %s has %s. Way out: see FINDINGS in baton db show %s",
 				m.ID, strings.Join(unsafe, ", "), d.Name))
 		}
+	}
+	return all
+}
+
+// hindered says why a replica that is heard does not get on. What it said when it was taken out of rotation may be over.
+func (h Heard) hindered(d *registry.Database, m registry.Member) []string {
+	var all []string
+	if d.Phase != registry.Serving || m.ID == d.Primary || !h.Ever() || h.UnreachableMillis > 0 {
+		return nil
+	}
+	if why := h.Replication.Broken(); h.Replication != nil && !h.Replication.Applier {
+		all = append(all, fmt.Sprintf("%s: %s. Way out: mend what it names on that server and START REPLICA, or give it a fresh copy", m.ID, why))
+	}
+	if h.Guard.Stuck != "" {
+		all = append(all, fmt.Sprintf("%s does not acknowledge yet: %s", m.ID, h.Guard.Stuck))
 	}
 	return all
 }

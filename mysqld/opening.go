@@ -30,11 +30,7 @@ func (s *Server) nobodyOpens(ctx context.Context, closer string) error {
 	s.mu.Lock()
 	id := s.opener
 	s.mu.Unlock()
-	if id == "" {
-		return nil
-	}
-	if id == closer {
-		s.opens("")
+	if id == "" || id == closer {
 		return nil
 	}
 	return s.on(ctx, s.side, "end an opening of writes that was given up", func(ctx context.Context, c *session) error { return s.endOpener(ctx, c, id) })

@@ -76,6 +76,23 @@ func (c *session) stopReceiver(ctx context.Context, rep *Replication) error {
 	return c.do(ctx, textStopReceiver)
 }
 
+// ApplierIdle says that the applier was stopped, and by no error, beside a receiver that runs.
+func (r *Replication) ApplierIdle() bool {
+	return !r.Applier && r.ApplierErrorNumber == 0 && r.Receiver == ReceiverRunning
+}
+
+// StartApplier starts an applier that somebody stopped beside a receiver that runs; one that an error stopped it leaves alone.
+// With the receiver stopped as well, a start would throw away what MariaDB has received.
+func (s *Server) StartApplier(ctx context.Context) error {
+	return s.on(ctx, s.control, "start applier", func(ctx context.Context, c *session) error {
+		rep, _, err := c.look(ctx)
+		if err == nil && rep != nil && rep.ApplierIdle() {
+			err = c.do(ctx, textStartApplier)
+		}
+		return err
+	})
+}
+
 // FenceReceiver makes a stop durable: a restart of the server or START REPLICA by hand no longer reaches the old source.
 // The receiver must be stopped. tag becomes a part of the host name that the server is pointed at instead.
 //

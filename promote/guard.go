@@ -22,6 +22,7 @@ import (
 // idempotent; see mysqld for the exact contracts.
 type Server interface {
 	StopReceiver(ctx context.Context) error
+	StartApplier(ctx context.Context) error
 	FenceReceiver(ctx context.Context, tag string) error
 	WaitApplied(ctx context.Context, base mysqld.GTIDSet) error
 	BecomeSource(ctx context.Context, k int) error
@@ -84,8 +85,9 @@ type Guard struct {
 	feed     Feed
 	file     Promises
 	log      *slog.Logger
-	last     Step // that Run looked at
-	driven   bool // no clock bounds its calls: see Driven
+	last     Step      // that Run looked at
+	measured time.Time // since when Run has measured; zero: it does not
+	driven   bool      // no clock bounds its calls: see Driven
 	now      func() (time.Duration, error)
 
 	mu     sync.Mutex
@@ -229,6 +231,7 @@ func (g *Guard) once(ctx context.Context, d *registry.Database) time.Duration {
 	l := g.local()
 	step := Next(d, g.cfg.Instance, l)
 	g.tellStrangers(d, l)
+	g.watchMeasure(step.Verb, time.Now())
 	g.settle(step.Verb == Wait && d.Phase == registry.Serving)
 	if step != g.last { // what is tried again goes on telling how far it got
 		g.last = step
@@ -310,6 +313,7 @@ func (g *Guard) local() Local {
 	if r := o.Status.Replication; r != nil {
 		l.Source = sourceAddress(r)
 		l.Receiving, l.Connected = r.Receiver != mysqld.ReceiverStopped, r.Receiver == mysqld.ReceiverRunning
+		l.Idle = r.ApplierIdle()
 	}
 	if g.done.fencedBy == o.Incarnation {
 		l.Fenced = g.done.report.Fenced

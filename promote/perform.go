@@ -46,6 +46,8 @@ func (g *Guard) perform(ctx context.Context, d *registry.Database, s Step) error
 		return g.rejoin(ctx, d, s)
 	case Measure:
 		return g.measure(ctx, d, s)
+	case Apply:
+		return g.apply(ctx)
 	case Open:
 		return g.open(ctx, d)
 	case Ask:

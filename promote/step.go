@@ -26,6 +26,7 @@ const (
 	Follow  Verb = "follow"  // follow the winner of this epoch
 	Move    Verb = "move"    // planned: follow the wanted winner before the primary closes
 	Rejoin  Verb = "rejoin"  // follow the primary, once nothing extra is proved
+	Apply   Verb = "apply"   // start an applier that somebody stopped
 	Measure Verb = "measure" // see whether everything from before the connection has arrived
 	Ask     Verb = "ask"     // wait for as many acknowledgements as the state says
 	Prove   Verb = "prove"   // have a commit that begins now acknowledged
@@ -61,6 +62,7 @@ type Local struct {
 	Source      string // host:port it replicates from, empty: none
 	Receiving   bool   // the receiver runs or is connecting
 	Connected   bool   // the receiver runs
+	Idle        bool   // it runs, and the applier beside it was stopped without an error
 	SemiSync    SemiSync
 	// Returning is why nothing may be done to the server just now; see GuardConfig.
 	Returning string
@@ -227,6 +229,8 @@ func (g local) serving() Step {
 		return g.move()
 	case g.Record.Follows != g.d.Epoch || !g.follows(primary, acks) || !own.Leaving.Zero() && !g.Silenced:
 		return Step{Verb: Rejoin, Source: primary, Acks: acks, Why: fmt.Sprintf("%s reigns in epoch %d", primary.ID, g.d.Epoch)}
+	case g.Idle && !g.d.Policy.Paused:
+		return Step{Verb: Apply, Why: "somebody has stopped its applier"}
 	case !g.CaughtUp:
 		return Step{Verb: Measure, Source: primary, Why: "following, but may lack what was acknowledged before"}
 	}

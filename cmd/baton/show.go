@@ -153,8 +153,8 @@ func drawTroubles(p *page, d *registry.Database, i api.InstanceView) {
 	if e := i.Report.ServerError; e != "" {
 		p.text(label+"server: ", e)
 	}
-	if r := i.Report.Replication; r != nil && r.Error != "" {
-		p.text(label+"replication: ", r.Error)
+	if r := i.Report.Replication; r.Failure() != "" {
+		p.text(label+"replication: ", r.Failure())
 	}
 }
 

@@ -30,6 +30,26 @@ func (s *Server) on(ctx context.Context, do func() error) error {
 	return do()
 }
 
+// StartApplier starts an applier that was stopped beside a receiver that runs.
+func (s *Server) StartApplier(ctx context.Context) error {
+	return s.on(ctx, func() error {
+		if s.set && s.receiver && s.broken == "" {
+			s.startApplier()
+		}
+		return nil
+	})
+}
+
+// HumanStopsApplier is STOP REPLICA SQL_THREAD.
+func (s *Server) HumanStopsApplier() {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	if s.answers() {
+		s.applier, s.sql = false, 0
+		s.changes++
+	}
+}
+
 // StopReceiver stops fetching; a stopped applier of MariaDB is started before, so that the relay log is kept.
 func (s *Server) StopReceiver(ctx context.Context) error {
 	return s.on(ctx, func() error { s.stopReceiver(); return nil })

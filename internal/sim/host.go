@@ -292,6 +292,7 @@ func errText(err error) string {
 }
 
 func (g gate) StopReceiver(context.Context) error { return g.do("StopReceiver", g.server.StopReceiver) }
+func (g gate) StartApplier(context.Context) error { return g.do("StartApplier", g.server.StartApplier) }
 func (g gate) FenceReceiver(_ context.Context, tag string) error {
 	return g.do("FenceReceiver", func(ctx context.Context) error { return g.server.FenceReceiver(ctx, tag) })
 }

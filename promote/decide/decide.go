@@ -1,8 +1,10 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/baton-db/baton/health"
@@ -302,7 +304,7 @@ func (e election) outOfRotation(id registry.InstanceID) registry.Cause {
 	case h.Guard.Diverged != "":
 		return registry.Cause{Code: ReplicaDiverged, Detail: fmt.Sprintf("%s holds %s, which the primary lacks", id, h.Guard.Diverged)}
 	case rep == nil || !rep.Applier || rep.Receiver == "stopped" || h.Guard.Follows != e.d.Epoch:
-		return registry.Cause{Code: ReplicaBroken, Detail: fmt.Sprintf("%s does not follow the primary: %s", id, h.Guard.Problem)}
+		return registry.Cause{Code: ReplicaBroken, Detail: fmt.Sprintf("%s does not follow the primary: %s", id, broken(h))}
 	case rep.DelaySeconds > e.d.Policy.MaxLagSeconds:
 		return registry.Cause{Code: ReplicaLagging, Detail: fmt.Sprintf("%s is kept %d s behind on purpose, limit %d s; it does not acknowledge and is not elected",
 			id, rep.DelaySeconds, e.d.Policy.MaxLagSeconds)}
@@ -310,4 +312,18 @@ func (e election) outOfRotation(id registry.InstanceID) registry.Cause {
 		return registry.Cause{Code: ReplicaLagging, Detail: fmt.Sprintf("%s is %d s behind, limit %d s", id, rep.LagSeconds, e.d.Policy.MaxLagSeconds)}
 	}
 	return registry.Cause{}
+}
+
+// broken is why h does not follow: the errors of its server, and what its guard failed to do about it.
+func broken(h health.Heard) string {
+	why := []string{}
+	for _, text := range []string{cmp.Or(h.Replication.Broken(), h.Replication.Failure()), h.Guard.Problem} {
+		if text != "" {
+			why = append(why, text)
+		}
+	}
+	if len(why) == 0 {
+		return "it follows another, or the one of an earlier epoch"
+	}
+	return strings.Join(why, "; ")
 }

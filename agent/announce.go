@@ -27,7 +27,7 @@ func (a *Agent) announce(ctx context.Context) error {
 
 // announce is level-triggered: it looks, proposes one difference, and looks again, until ctx ends.
 func announce(ctx context.Context, log *slog.Logger, feed promote.Feed, difference func(*registry.State) registry.Command,
-	propose func(context.Context, registry.Command) error) error {
+	propose func(context.Context, registry.Command) (registry.Index, error)) error {
 	said := ""
 	complain := func(what string, err error) {
 		if err.Error() != said {
@@ -36,15 +36,18 @@ func announce(ctx context.Context, log *slog.Logger, feed promote.Feed, differen
 		}
 	}
 	var taken []time.Time // of late
+	var known registry.Index // what of this was said: a server that catches up sees it late
 	for ctx.Err() == nil {
 		wait := beat.Until(announceEvery)
 		changed := feed.Changed()
-		if c := difference(feed.State()); c != nil {
+		if st := feed.State(); st.Index() < known {
+			wait = announceEvery
+		} else if c := difference(st); c != nil {
 			wait = 100 * time.Millisecond
-			err := propose(ctx, c)
+			index, err := propose(ctx, c)
 			switch {
 			case err == nil:
-				wait = 0
+				wait, known = 0, index
 				taken = append(slices.DeleteFunc(taken, func(t time.Time) bool { return time.Since(t) > announceBurst*announceEvery }), time.Now())
 				if len(taken) <= announceBurst {
 					said = ""
@@ -95,16 +98,15 @@ func (a *Agent) difference(s *registry.State) registry.Command {
 }
 
 // propose commits c, by this server when it leads and by the leader otherwise.
-func (a *Agent) propose(ctx context.Context, c registry.Command) error {
+func (a *Agent) propose(ctx context.Context, c registry.Command) (registry.Index, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	if a.replica == nil {
-		_, err := a.client.Propose(ctx, c)
-		return err
+		return a.client.Propose(ctx, c)
 	}
-	_, err := a.replica.Propose(ctx, c)
+	index, err := a.replica.Propose(ctx, c)
 	if leader, addr := a.replica.Leader(); errors.Is(err, raft.ErrNotLeader) && leader != "" && leader != a.cfg.Node {
-		_, err = a.client.ProposeTo(ctx, addr, c)
+		index, err = a.client.ProposeTo(ctx, addr, c)
 	}
-	return err
+	return index, err
 }

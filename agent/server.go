@@ -103,17 +103,14 @@ func (a *Agent) term(ctx context.Context, leader *decide.Leader) error {
 	defer watch.Wait()
 	watch.Go(func() {
 		defer cancel()
-		for ctx.Err() == nil {
-			changed := a.replica.LeadershipChanged()
-			if !a.replica.Leading() {
-				return
-			}
+		for changed := a.replica.LeadershipChanged(); ctx.Err() == nil && a.replica.Leading(); changed = a.replica.LeadershipChanged() {
 			select {
 			case <-ctx.Done():
 			case <-changed:
 			}
 		}
 	})
+	watch.Go(func() { a.door.FinishRemovals(ctx) })
 	return leader.Run(ctx)
 }
 

@@ -137,6 +137,7 @@ func (l *loader) load() {
 	if len(l.found) > 0 {
 		return
 	}
+	l.quotedNumber("mysql.expect", "mysql.k")
 	l.fill(in)
 	l.cfg = l.cfg.WithDefaults()
 	l.check(l.cfg.Validate())

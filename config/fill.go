@@ -30,6 +30,10 @@ func (l *loader) fill(in file) {
 		c.Servers = append(c.Servers, agent.Server{Node: registry.NodeID(node), API: api})
 	}
 	slices.SortFunc(c.Servers, func(a, b agent.Server) int { return strings.Compare(string(a.Node), string(b.Node)) })
+	if n := len(c.Servers); n > 0 && n%2 == 0 {
+		l.fail("servers", codeValue, fmt.Sprintf("servers: %d voters outlive the loss of %d, and %d would as well", n, n/2-1, n-1),
+			"Name three or five voters, or one to try baton out. A node that is not to vote has role = \"client\" and is not in the list.")
+	}
 	c.Bootstrap = in.Bootstrap != nil && *in.Bootstrap
 	if c.Bootstrap && filepath.IsAbs(in.GossipKey) && l.absent(in.GossipKey) {
 		c.GossipKeyFile = in.GossipKey // the agent makes it

@@ -94,8 +94,8 @@ type Options struct {
 // Validate says what is wrong with o.
 func (o Options) Validate() error {
 	switch {
-	case o.Nodes < 3 || o.Nodes > 5:
-		return fmt.Errorf("%d nodes: want 3 to 5", o.Nodes)
+	case o.Nodes != 3 && o.Nodes != 5:
+		return fmt.Errorf("%d nodes: want 3 or 5: all of them vote", o.Nodes)
 	case o.Clients < 0 || o.Clients > 100:
 		return fmt.Errorf("%d clients: want 0 to 100", o.Clients)
 	case o.PerSecond < 1 || o.PerSecond > 100_000:

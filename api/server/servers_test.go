@@ -1,10 +1,13 @@
 package server_test
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/baton-db/baton/api"
+	"github.com/baton-db/baton/api/server"
 	"github.com/baton-db/baton/identity"
 	"github.com/baton-db/baton/registry"
 )
@@ -48,5 +51,41 @@ func TestARemovalThatLostItsLeaderHalfWayIsNotSaidToBeUndone(t *testing.T) {
 	_, err := r.client(r.as(identity.RoleOperator, "alice"), "s1").Servers(t.Context(), api.ServersRequest{Remove: "s3"}, 0)
 	if !errors.Is(err, api.ErrInDoubt) {
 		t.Errorf("its vote is gone, and the answer is %v", err)
+	}
+}
+
+// The leader that took a server's votes died before it forgot its name, with which the server could not come back.
+func TestTheNextLeaderFinishesARemoval(t *testing.T) {
+	r := start(t, nil, "s1", "s2")
+	s2 := r.node("s2")
+	for _, id := range []registry.NodeID{"s1", "s2", "s3"} {
+		r.must(&registry.PutNode{Node: registry.Node{ID: id, Address: "10.0.0.3", API: "10.0.0.3:7450", Role: registry.RoleServer}})
+	}
+	s2.peersAre(api.RaftPeer{Node: "s1", Voter: true}, api.RaftPeer{Node: "s2", Voter: true})
+	r.group.lead("s2")
+	door, err := server.New(server.Config{Node: "s2", Backend: s2, Identify: identify, Forward: r.as(identity.RoleServer, "s2"), Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var term sync.WaitGroup
+	defer term.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	term.Go(func() { door.FinishRemovals(ctx) })
+	for {
+		changed := s2.Changed()
+		if _, known := s2.State().Node("s3"); !known {
+			break
+		}
+		select {
+		case <-changed:
+		case <-deadline(t):
+			t.Fatal("its name is still registered")
+		}
+	}
+	for _, id := range []registry.NodeID{"s1", "s2"} {
+		if _, known := s2.State().Node(id); !known {
+			t.Errorf("%s was forgotten, and votes", id)
+		}
 	}
 }

@@ -65,7 +65,7 @@ Nothing else on the machine is touched, root is not needed, and everything is re
 	}
 	f := c.Flags()
 	f.StringVar(&family, "db", "auto", "database servers to run: mysql, mariadb or auto (what can be had)")
-	f.IntVar(&opts.Nodes, "nodes", 3, "nodes, each a Raft server and the guard of one database server")
+	f.IntVar(&opts.Nodes, "nodes", 3, "3 or 5 nodes, each a Raft server and the guard of one database server")
 	f.StringArrayVar(&faults, "kill", []string{"crash"}, "what to do to the primary: crash, freeze, switchover or none; may be repeated")
 	f.IntVar(&opts.PerSecond, "load", 200, "rows a second that the writers write")
 	f.BoolVar(&keep, "keep", false, "leave everything running at the end, until Ctrl-C")

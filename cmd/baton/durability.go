@@ -18,6 +18,7 @@ import (
 func dbPolicyCommand(o *options) *cobra.Command {
 	var durability, alone string
 	var wait time.Duration
+	var yes bool
 	c := &cobra.Command{
 		Use:   "policy DATABASE",
 		Short: "Change what an acknowledged write is worth",
@@ -27,7 +28,9 @@ lossless: a write is acknowledged when replicas have it, and survives the loss o
 the primary goes on alone when nobody is left to acknowledge: what is acknowledged meanwhile CAN BE LOST, and nobody is
 promoted by itself before the primary is back. With block, the default, writes wait.
 async: writes wait for nobody. What was acknowledged last CAN BE LOST in every failover, and a failover waits until the
-lease of the former primary is over. docs/durability.md says what that rests on.`,
+lease of the former primary is over. docs/durability.md says what that rests on.
+
+Where writes can be lost afterwards the plan is shown first, and carried out after a yes.`,
 		Example: `  baton db policy orders --when-alone degrade
   baton db policy orders --durability async
   baton db policy orders --durability lossless --when-alone block`,
@@ -47,6 +50,9 @@ lease of the former primary is over. docs/durability.md says what that rests on.
 				return usage("Want block or degrade.", "--when-alone %.80q", alone)
 			case wait < 0 || wait > maxWait:
 				return usage("Want 0 to 1m.", "--wait %s", wait)
+			}
+			if err := mayLose(c, o, name, weaker{req, yes}); err != nil {
+				return err
 			}
 			own := *o
 			own.timeout = max(o.timeout, wait+5*time.Second)
@@ -69,7 +75,44 @@ lease of the former primary is over. docs/durability.md says what that rests on.
 	f.StringVar(&durability, "durability", "", "lossless or async")
 	f.StringVar(&alone, "when-alone", "", "what a lossless primary does that nobody acknowledges: block or degrade")
 	f.DurationVar(&wait, "wait", 30*time.Second, "how long to wait for the end, at most 1m; 0: return at once with exit status 5")
+	f.BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return c
+}
+
+// weaker is a change of policy, and whether it is agreed to already.
+type weaker struct {
+	request api.DurabilityRequest
+	yes     bool
+}
+
+// mayLose shows what w gives up, and asks; nothing where it gives up nothing.
+func mayLose(c *cobra.Command, o *options, name registry.DatabaseName, w weaker) error {
+	if w.request.Durability != registry.Async && w.request.WhenAlone != registry.Yield {
+		return nil
+	}
+	if !w.yes && !terminal(c.InOrStdin()) {
+		return usage("Look at the plan in a terminal, or give --yes.", "nobody can be asked whether to go on: standard input is no terminal")
+	}
+	err := o.ask(c, func(ctx context.Context, client *api.Client) error {
+		v, err := client.Database(ctx, name, api.Stale)
+		if err != nil {
+			return err
+		}
+		p := newPage()
+		p.line("PLAN  %s: give up that no acknowledged write is lost", name)
+		p.text("  NOW        ", durability(v.Database))
+		if w.request.Durability == registry.Async {
+			p.text("  THEN       ", "commits wait for nobody. What was acknowledged last CAN BE LOST in every failover, and one waits for the lease of the former primary")
+		} else {
+			p.text("  THEN       ", "left alone, the primary goes on. What is acknowledged meanwhile CAN BE LOST with it, and nobody is promoted by itself until it is back")
+		}
+		p.line("  undo       baton db policy %s --durability lossless --when-alone block; what was lost stays lost", name)
+		return p.flush(c.ErrOrStderr())
+	})
+	if err != nil || w.yes {
+		return err
+	}
+	return confirm(c)
 }
 
 func drawDurability(p *page, r api.DurabilityResult) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -106,6 +107,15 @@ func (f *fake) handler() http.Handler {
 	mux.HandleFunc("POST /v1/databases/{db}/switchover", f.switchover)
 	mux.HandleFunc("POST /v1/databases/{db}/ackers", f.ackers)
 	mux.HandleFunc("POST /v1/databases/{db}/rejoin", f.rejoin)
+	mux.HandleFunc("POST /v1/databases/{db}/durability", func(w http.ResponseWriter, r *http.Request) {
+		var req api.DurabilityRequest
+		if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(api.DurabilityResult{Database: "orders", Index: 48215, Outcome: api.OutcomeDone, // the client says what it got
+			Wanted: cmp.Or(req.Durability, registry.Lossless), WhenAlone: cmp.Or(req.WhenAlone, registry.Block), Durability: cmp.Or(req.Durability, registry.Lossless)})
+	})
 	mux.HandleFunc("POST /v1/servers", f.servers)
 	return mux
 }

@@ -12,6 +12,12 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
+// archivedList is what the nodes of a database keep, as programs read it.
+type archivedList struct {
+	Database registry.DatabaseName `json:"database"`
+	Servers  []archivedOf          `json:"servers"`
+}
+
 // archivedOf is what one server's node keeps.
 type archivedOf struct {
 	Instance registry.InstanceID `json:"instance"`
@@ -51,7 +57,7 @@ and a manifest. baton never removes one. The 20 newest of each server are listed
 					}
 					all = append(all, a)
 				}
-				return o.print(c.OutOrStdout(), all, func(p *page) { drawArchived(p, all) })
+				return o.print(c.OutOrStdout(), archivedList{db, all}, func(p *page) { drawArchived(p, all) })
 			})
 		},
 	}

@@ -108,6 +108,10 @@ func drawInstance(p *page, d *registry.Database, i api.InstanceView) {
 		p.row(i.Instance, i.Part, m.Address, "", "", "NEVER", "")
 		return
 	}
+	if age := millis(*i.AgeMillis); age > silent { // its last word is no news
+		p.row(i.Instance, i.Part, m.Address, "not known", "", "SILENT "+ago(age), "not heard: it may do anything")
+		return
+	}
 	server := string(i.Report.Process)
 	if i.Report.UnreachableMillis > 0 {
 		server += ", silent"
@@ -119,11 +123,7 @@ func drawInstance(p *page, d *registry.Database, i api.InstanceView) {
 			lag = fmt.Sprintf("%d s", r.LagSeconds)
 		}
 	}
-	heard := ago(millis(*i.AgeMillis)) + " ago"
-	if millis(*i.AgeMillis) > silent {
-		heard = "SILENT " + ago(millis(*i.AgeMillis))
-	}
-	p.row(i.Instance, i.Part, m.Address, server, lag, heard, short(strings.TrimPrefix(i.Report.Guard.Doing, "wait: "), 48))
+	p.row(i.Instance, i.Part, m.Address, server, lag, ago(millis(*i.AgeMillis))+" ago", short(strings.TrimPrefix(i.Report.Guard.Doing, "wait: "), 48))
 }
 
 // drawTroubles says what is wrong with one instance; nothing when all is well.

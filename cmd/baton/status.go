@@ -17,10 +17,25 @@ func statusCommand(o *options) *cobra.Command {
 		Short: "Show the cluster on one screen: verdict, consensus, databases",
 		Example: `  baton status
   baton status --addr 10.0.0.12 -o json`,
+		Long: `Show the cluster on one screen: verdict, consensus, databases.
+
+It is what the server that answers knows. Where that knows no leader it is shown all the same, and the exit status is 3.`,
 		Args: exact(0),
-		RunE: shown(o, func(ctx context.Context, client *api.Client) (api.Status, error) {
-			return client.Status(ctx, api.Stale)
-		}, drawStatus),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.ask(c, func(ctx context.Context, client *api.Client) error {
+				s, err := client.Status(ctx, api.Stale)
+				if err != nil {
+					return err
+				}
+				if err := o.print(c.OutOrStdout(), s, func(p *page) { drawStatus(p, s) }); err != nil {
+					return err
+				}
+				if s.Raft.Leader == "" {
+					return helpful{fmt.Errorf("%s knows no leader: %w", s.Node, api.ErrNoQuorum), "A majority of the servers must be up, and reach each other."}
+				}
+				return nil
+			})
+		},
 	}
 }
 

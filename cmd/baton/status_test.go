@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -22,6 +23,19 @@ func TestStatusWithoutALeaderDoesNotBlameTheConfiguration(t *testing.T) {
 		}
 		if !strings.HasSuffix(w.String(), "\n"+want+"\n") {
 			t.Errorf("leader %q: want %q at the end of\n%s", leader, want, w.String())
+		}
+	}
+}
+
+// A script that asks whether all is well must not read yes where nothing can be decided.
+func TestStatusWithoutALeaderIsShownAndSaysSoByItsExitStatus(t *testing.T) {
+	f := newFake(t)
+	for waiting, want := range map[bool]int{false: 0, true: exitUnreachable} {
+		f.waiting = waiting
+		var out, said bytes.Buffer
+		code := run(t.Context(), []string{"status", "--addr", f.addr, "--identity", f.operator}, streams{strings.NewReader(""), &out, &said})
+		if code != want || !strings.Contains(out.String(), "seen from  db1") || strings.Contains(said.String(), "no leader") != waiting {
+			t.Errorf("without a leader %t: exit status %d, want %d; it says %s%s", waiting, code, want, out.String(), said.String())
 		}
 	}
 }

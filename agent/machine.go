@@ -11,6 +11,7 @@ import (
 	"github.com/baton-db/baton/promote"
 	"github.com/baton-db/baton/promote/lease"
 	"github.com/baton-db/baton/promote/rejoin"
+	"github.com/baton-db/baton/promote/upstream"
 )
 
 // Machine is what a node has of its machine besides files: the network, the database server and the clock of leases. What is
@@ -37,6 +38,7 @@ type DatabaseServer interface {
 	health.Server
 	promote.Server
 	rejoin.Server
+	upstream.Server
 	Warm(ctx context.Context) error
 	Preflight(ctx context.Context) ([]mysqld.Finding, error)
 	Close() error

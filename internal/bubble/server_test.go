@@ -110,6 +110,14 @@ func (c *connection) SourcePosition(ctx context.Context, src mysqld.Source) (set
 	return set, err
 }
 
+func (c *connection) SourceClosed(ctx context.Context, src mysqld.Source) (closed bool, err error) {
+	err = c.do(ctx, func(ctx context.Context) error {
+		closed, err = c.Server.SourceClosed(ctx, src)
+		return err
+	})
+	return closed, err
+}
+
 // Status is what the server says of itself. Its source sends a heartbeat every 200 ms.
 func (c *connection) Status(ctx context.Context) (st mysqld.Status, err error) {
 	err = c.do(ctx, func(ctx context.Context) error {

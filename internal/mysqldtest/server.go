@@ -391,8 +391,8 @@ func (s *Server) connected() *Server {
 	return nil
 }
 
-// SourceClosed reports whether the source that the receiver hears takes no writes.
-func (s *Server) SourceClosed() bool {
+// HearsClosed reports whether the source that the receiver hears takes no writes.
+func (s *Server) HearsClosed() bool {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
 	src := s.connected()

@@ -310,3 +310,16 @@ func (s *Server) SourcePosition(ctx context.Context, src mysqld.Source) (set mys
 	})
 	return set, err
 }
+
+// SourceClosed reports whether another server takes no writes.
+func (s *Server) SourceClosed(ctx context.Context, src mysqld.Source) (closed bool, err error) {
+	err = s.on(ctx, func() error {
+		other := s.group.at(src.Host, src.Port)
+		if other == nil || !other.answers() || s.group.isCut(s, other) {
+			return ErrDown
+		}
+		closed = other.readOnly
+		return nil
+	})
+	return closed, err
+}

@@ -352,7 +352,7 @@ func (h *host) report() *health.Report {
 	*r = health.Report{Database: database, Instance: h.id, Boot: strconv.Itoa(h.boot), Seq: h.seq, Preflight: true, Guard: h.guard.Report()}
 	health.Describe(h.eyes.Latest(), r)
 	if r.Replication != nil {
-		r.Replication.SourceClosed = h.server.SourceClosed()
+		r.Replication.SourceClosed = h.server.HearsClosed()
 	}
 	h.sent = r
 	return r

@@ -54,7 +54,7 @@ var picture = map[string][]string{
 	"api/strict":       {},
 	"api/operate":      {"registry", "health", "mysqld", "api"},
 	"api/server":       {"registry", "registry/codec", "health", "api", "api/operate", "api/strict"},
-	"agent":            append(slices.Clone(rooms), "internal/portuse", "internal/beat"),
+	"agent":            append(slices.Clone(rooms), "promote/lease", "internal/portuse", "internal/beat"),
 	"agent/standing":   {"registry", "api"},
 	"config":           {"registry", "mysqld", "promote/rejoin", "agent"},
 	"demo":             {"registry", "identity", "api", "internal/lab"}, // it drives processes from outside, as a person would

@@ -35,7 +35,7 @@ func announce(ctx context.Context, log *slog.Logger, feed promote.Feed, differen
 			log.Warn(what, "err", err)
 		}
 	}
-	var taken []time.Time // of late
+	var taken []time.Time    // of late
 	var known registry.Index // what of this was said: a server that catches up sees it late
 	for ctx.Err() == nil {
 		wait := beat.Until(announceEvery)

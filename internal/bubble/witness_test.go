@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/baton-db/baton/api"
 	"github.com/baton-db/baton/internal/mysqldtest"
 	"github.com/baton-db/baton/promote"
 	"github.com/baton-db/baton/registry"
@@ -18,6 +19,9 @@ const (
 	writeEvery = 100 * time.Millisecond
 	writeTime  = time.Second
 	readEvery  = 50 * time.Millisecond
+	// The same of somebody who asks a server for the present.
+	askEvery = 400 * time.Millisecond
+	askTime  = 3 * time.Second
 )
 
 // witness remembers what was acknowledged and what every node has shown. Its lock is never held while the model of the
@@ -36,6 +40,7 @@ type witness struct {
 	notices  []func(*node, *registry.Database)
 	outage   time.Duration // the longest between two acknowledged writes of anybody
 	lastAck  time.Time
+	reads    int // of the present that were answered
 }
 
 // shown is what a node's hosts file says.
@@ -172,6 +177,29 @@ func (n *node) readHosts(ctx context.Context) {
 	}
 }
 
+// read asks a server again and again for the present, and checks G9: it never hears of an older reign than one that was
+// established before it asked.
+func (w *world) read(ctx context.Context, server *api.Client) {
+	for ctx.Err() == nil {
+		time.Sleep(askEvery)
+		w.look.Lock()
+		known := w.reigning
+		w.look.Unlock()
+		wait, cancel := context.WithTimeout(ctx, askTime)
+		v, err := server.Database(wait, database, api.Current)
+		cancel()
+		if err != nil {
+			continue // it has no majority, or is down
+		}
+		w.look.Lock()
+		w.reads++
+		w.look.Unlock()
+		if v.Database.Epoch < known {
+			w.broken("G9", "a read of the present says epoch %d, and epoch %d was established before", v.Database.Epoch, known)
+		}
+	}
+}
+
 // parseHosts also returns how many addresses the primary's name has.
 func parseHosts(text string) (s shown, primaries int) {
 	for line := range strings.Lines(text) {
@@ -295,7 +323,7 @@ func (w *world) notWhole() string {
 	return ""
 }
 
-// disagree says what is missing until every node shows the same primary and every writer writes, since a moment.
+// disagree says what is missing until all know one leader, every node shows the same primary and every writer writes, since a moment.
 func (w *world) disagree(since time.Time) string {
 	d := w.newest()
 	if d.Phase != registry.Serving {
@@ -310,6 +338,11 @@ func (w *world) disagree(since time.Time) string {
 	}
 	if len(open) != 1 || open[0] != on.server.ID {
 		return fmt.Sprintf("%v take writes, %s is primary", open, d.Primary)
+	}
+	for _, n := range w.nodes {
+		if leader := n.believes(); leader == "" || leader != w.nodes[0].believes() || n.leads() != (leader == n.id) {
+			return fmt.Sprintf("%s takes %q for the leader, %s takes %q", n.id, leader, w.nodes[0].id, w.nodes[0].believes())
+		}
 	}
 	w.look.Lock()
 	defer w.look.Unlock()

@@ -46,8 +46,9 @@ type world struct {
 	group     *mysqldtest.Group
 	nodes     []*node
 	authority *identity.Authority
+	dir       string
 	operator  *api.Client
-	transport *api.Transport
+	people    []*api.Transport
 	log       *journal
 	began     time.Time
 	stop      context.CancelFunc
@@ -92,7 +93,7 @@ func inBubble(t *testing.T, flavor mysqld.Flavor, size int, play func(*world)) {
 }
 
 func newWorld(t *testing.T, dir string, flavor mysqld.Flavor, size int) *world {
-	w := &world{t: t, net: simnet.New(), group: mysqldtest.NewGroup(flavor, size), log: &journal{}, began: time.Now()}
+	w := &world{t: t, net: simnet.New(), group: mysqldtest.NewGroup(flavor, size), dir: dir, log: &journal{}, began: time.Now()}
 	w.net.SetDelay(hop, 0)
 	w.movement.init()
 	w.cuts, w.dead = map[[2]*node]bool{}, map[*node]bool{}
@@ -115,7 +116,7 @@ func newWorld(t *testing.T, dir string, flavor mysqld.Flavor, size int) *world {
 			t.Fatal(err)
 		}
 	}
-	w.openOperator(filepath.Join(dir, "operator"))
+	w.operator = w.person(identity.RoleOperator, "operator")(w.nodes...)
 	return w
 }
 
@@ -132,33 +133,43 @@ func (w *world) issue(role identity.Role, name, dir string) {
 	}
 }
 
-// openOperator makes a person with a certificate, on a host that is never cut off.
-func (w *world) openOperator(dir string) {
-	w.issue(identity.RoleOperator, "operator", dir)
+// person makes somebody with a certificate, on a host that is never cut off, and returns how they ask only these nodes.
+func (w *world) person(role identity.Role, name string) func(...*node) *api.Client {
+	dir := filepath.Join(w.dir, name)
+	w.issue(role, name, dir)
 	id, err := identity.Load(dir)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.transport = api.NewTransport(api.TransportConfig{Dial: w.net.Host("operator").DialContext,
+	transport := api.NewTransport(api.TransportConfig{Dial: w.net.Host(name).DialContext,
 		TLS: func() *tls.Config { return id.ClientTLS("", identity.ALPNHTTP2) }})
-	var addrs []string
-	for _, n := range w.nodes {
-		addrs = append(addrs, n.host.Addr(agent.DefaultAPIPort))
-	}
-	if w.operator, err = api.NewClient(api.ClientConfig{Addrs: api.Static(addrs...), Transport: w.transport, Log: w.log.logger("operator")}); err != nil {
-		w.t.Fatal(err)
+	w.people = append(w.people, transport)
+	return func(nodes ...*node) *api.Client {
+		var addrs []string
+		for _, n := range nodes {
+			addrs = append(addrs, n.api())
+		}
+		client, err := api.NewClient(api.ClientConfig{Addrs: api.Static(addrs...), Transport: transport, Log: w.log.logger(name)})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return client
 	}
 }
+
+func (n *node) api() string { return n.host.Addr(agent.DefaultAPIPort) }
 
 // begin starts everything and waits for the first acknowledged write at every node.
 func (w *world) begin() {
 	ctx, stop := context.WithCancel(context.Background())
 	w.stop = stop
 	w.all.Go(func() { w.replicate(ctx) })
+	ask := w.person(identity.RoleOperator, "reader")
 	for _, n := range w.nodes {
 		n.start()
 		w.all.Go(func() { n.write(ctx) })
 		w.all.Go(func() { n.readHosts(ctx) })
+		w.all.Go(func() { w.read(ctx, ask(n)) })
 	}
 	w.await("writes are acknowledged through every node's name", func() string {
 		for _, n := range w.nodes {
@@ -184,7 +195,9 @@ func (w *world) close() {
 		}
 	}
 	w.stop()
-	w.transport.Close()
+	for _, p := range w.people {
+		p.Close()
+	}
 	w.net.Close()
 	w.all.Wait()
 	time.Sleep(5 * time.Second) // discovery says for what
@@ -209,7 +222,7 @@ func (n *node) config() agent.Config {
 		Hosts: []agent.HostsFile{{Path: n.hosts()}}, DNS: agent.DNS{Domain: domain}}
 	c.Advertise = netip.MustParseAddr(n.host.IP())
 	for _, other := range n.w.nodes {
-		c.Servers = append(c.Servers, agent.Server{Node: other.id, API: other.host.Addr(agent.DefaultAPIPort)})
+		c.Servers = append(c.Servers, agent.Server{Node: other.id, API: other.api()})
 		c.Join = append(c.Join, other.host.Addr(agent.DefaultGossipPort))
 	}
 	c.Database = &agent.Database{Name: database, Instance: registry.InstanceID(n.server.ID), Address: n.server.Address(),
@@ -307,6 +320,18 @@ func (n *node) feed() promote.Feed {
 func (n *node) leads() bool {
 	f, ok := n.feed().(interface{ Leading() bool })
 	return ok && f.Leading()
+}
+
+// believes is whom the node takes for the leader; empty: nobody.
+func (n *node) believes() registry.NodeID {
+	f, ok := n.feed().(interface {
+		Leader() (registry.NodeID, string)
+	})
+	if !ok {
+		return ""
+	}
+	leader, _ := f.Leader()
+	return leader
 }
 
 // await looks again and again until wrong says nothing, in simulated time.

@@ -37,6 +37,7 @@ func everyKind() map[string]registry.Command {
 		"remove-member":      &registry.RemoveMember{Database: "orders", Instance: "db3"},
 		"set-rotation":       &registry.SetRotation{Database: "orders", Instance: "db3", OutOf: why("ReplicaLagging")},
 		"revoke":             revoke(2, "db2"),
+		"revoke-winner":      givenUp(3, "db2"),
 		"escalate":           &registry.Escalate{Database: "orders", Epoch: 2, Cause: why("PrimaryHung"), AtMillis: 2050},
 		"elect":              full,
 		"elect-catch-up":     after(elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), "db3", "u:1-9"),

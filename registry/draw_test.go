@@ -97,6 +97,9 @@ func drawReign(t *rapid.T, d *registry.Database, k int) registry.Command {
 		if d.Phase == registry.Serving && dice(t, 1, "planned") == 1 {
 			c.To = drawInstance(t)
 		}
+		if d.Phase == registry.Promoting && dice(t, 1, "given up") == 1 {
+			c.Winner = drawInstance(t)
+		}
 		return c
 	case 1:
 		return drawElect(t, d, cause, at)

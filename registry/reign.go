@@ -12,14 +12,17 @@ type Revoke struct {
 	Database DatabaseName `json:"database"`
 	Epoch    Epoch        `json:"epoch"` // the new epoch: the present one plus 1
 	To       InstanceID   `json:"to,omitempty"`
-	Cause    Cause        `json:"cause"`
-	AtMillis int64        `json:"at_ms"`
+	// Winner is who was promoting and is given up: one that reigns by now keeps its reign. Empty where a reign is ended.
+	Winner   InstanceID `json:"winner,omitempty"`
+	Cause    Cause      `json:"cause"`
+	AtMillis int64      `json:"at_ms"`
 }
 
 // Urgent is true: every millisecond of it is outage.
 func (*Revoke) Urgent() bool { return true }
 
-// Apply returns ErrStale unless Epoch is the next one, and ErrInvalid where no reign can be ended.
+// Apply returns ErrStale unless Epoch is the next one and Winner, if named, is still promoting, and ErrInvalid where no reign
+// can be ended.
 func (c *Revoke) Apply(s *State) (*State, error) {
 	d, err := s.reignOf(c.Database, "revoke")
 	if err != nil {
@@ -59,6 +62,9 @@ func (c *Revoke) Apply(s *State) (*State, error) {
 func (c *Revoke) check(d *Database) error {
 	if d.Phase == Closing || d.Phase == Fencing {
 		return fmt.Errorf("phase %s is already between two reigns: %w", d.Phase, ErrStale)
+	}
+	if c.Winner != "" && (d.Phase != Promoting || d.Primary != c.Winner) {
+		return fmt.Errorf("%s is given up, and %s is %s: %w", c.Winner, d.Primary, d.Phase, ErrStale)
 	}
 	if c.To == "" {
 		return nil

@@ -112,6 +112,27 @@ func TestACommandOfAnotherTimeIsStale(t *testing.T) {
 	}
 }
 
+// A leader that saw the winner fail may commit that after the winner was established: by itself, unseen, or by the next leader.
+func TestAWinnerThatReignsByNowIsNotGivenUp(t *testing.T) {
+	promoting := with(t, serving(t), revoke(2, ""), elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"))
+	for name, c := range map[string]struct {
+		state   *registry.State
+		command *registry.Revoke
+		ok      bool
+	}{
+		"it is promoting":        {promoting, givenUp(3, "db2"), true},
+		"another one is":         {promoting, givenUp(3, "db3"), false},
+		"it reigns":              {with(t, promoting, establish(2)), givenUp(3, "db2"), false},
+		"it failed in its reign": {with(t, promoting, establish(2)), revoke(3, ""), true},
+		"another epoch":          {promoting, givenUp(4, "db2"), false},
+	} {
+		_, err := c.command.Apply(c.state)
+		if (err == nil) != c.ok || err != nil && !errors.Is(err, registry.ErrStale) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestAWinnerThatFailsLeavesWhatItsElectSettled(t *testing.T) {
 	s := with(t, serving(t), revoke(2, ""), elect(2, "db2", "db3", registry.ProofFenced, "db2 db3"), revoke(3, ""))
 	d := orders(t, s)

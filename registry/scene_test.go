@@ -33,6 +33,13 @@ func revoke(e registry.Epoch, to registry.InstanceID) *registry.Revoke {
 	return &registry.Revoke{Database: "orders", Epoch: e, To: to, Cause: why("PrimaryGone"), AtMillis: int64(e) * 1000}
 }
 
+// givenUp revokes because who was to reign in the epoch before was lost.
+func givenUp(e registry.Epoch, winner registry.InstanceID) *registry.Revoke {
+	c := revoke(e, "")
+	c.Winner, c.Cause = winner, why("WinnerLost")
+	return c
+}
+
 func establish(e registry.Epoch) *registry.Establish {
 	return &registry.Establish{Database: "orders", Epoch: e, Cause: why("Marked"), AtMillis: int64(e)*1000 + 500}
 }

@@ -320,7 +320,8 @@ func (e election) promoting() Decision {
 	if ready <= e.alone(e.fewest(), ready > e.fewest()) {
 		return waiting(AckersMissing, "%s, and only %d members are ready. Way out: bring another member back", lost, ready)
 	}
-	return e.revoke("", registry.Cause{Code: WinnerLost, Detail: lost})
+	return Decision{Command: &registry.Revoke{Database: e.d.Name, Epoch: e.d.Epoch + 1, Winner: e.d.Primary, // which may reign when this is committed
+		Cause: registry.Cause{Code: WinnerLost, Detail: lost}, AtMillis: e.clock.NowMillis}}
 }
 
 func (e election) parse(text string) (mysqld.GTIDSet, error) {

@@ -374,3 +374,12 @@ func TestEveryRefusalNamesAWayOut(t *testing.T) {
 		}
 	}
 }
+
+// By the time it is committed the winner may reign.
+func TestAWinnerIsGivenUpByItsName(t *testing.T) {
+	s := group(4).promoting().process("db2", gone)
+	c, ok := Decide(s.d, s.view, s.rules, s.clock).Command.(*registry.Revoke)
+	if !ok || c.Winner != "db2" {
+		t.Errorf("%+v does not say that db2 is given up", c)
+	}
+}

@@ -19,20 +19,6 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
-// The longest pauses between two reports, while nothing happens and while something does; every notable change is reported
-// at once. A leader takes reports for the present up to decide.Rules.Fresh, one more pause and the time on the way.
-const (
-	reportEvery   = 500 * time.Millisecond
-	reportClosely = 100 * time.Millisecond
-)
-
-// The same for a server that takes writes: how long its agent is silent before it is missed, and how old the news of a failure
-// are, is part of how long writers wait.
-const (
-	primaryEvery   = 125 * time.Millisecond
-	primaryClosely = 25 * time.Millisecond
-)
-
 // preflightEvery is the pause between two looks at the settings that lossless durability rests on, and preflightSoon that
 // after a look that found something fatal or could not be taken: somebody waits for the next.
 const (
@@ -108,24 +94,20 @@ func (k *keeper) parts() []part {
 	}
 }
 
-// report sends what is known now, at every change and at least every reportEvery.
+// report sends what is known now, at every change and at least as often as the report's Pauses say.
 func (k *keeper) report(ctx context.Context) error {
-	next := time.NewTimer(reportEvery)
+	next := time.NewTimer(time.Second)
 	defer next.Stop()
 	silent := false
 	for {
 		calm := k.checker.Latest().Calm() && k.guard.Settled()
 		r := k.compose()
 		k.send(r)
-		every, closely := reportEvery, reportClosely
-		if r.Open() {
-			every, closely = primaryEvery, primaryClosely
-		}
+		every, closely := r.Pauses()
 		if calm {
-			next.Reset(beat.Until(every))
-		} else {
-			next.Reset(closely)
+			closely = beat.Until(every)
 		}
+		next.Reset(closely)
 		silent = k.noteSilence(r, silent)
 		select {
 		case <-ctx.Done():

@@ -52,9 +52,6 @@ type Report struct {
 	Findings  []Finding `json:"findings,omitempty"`
 }
 
-// Open reports whether the server took writes when it last answered.
-func (r Report) Open() bool { return r.Incarnation != "" && r.Member.Flavor != "" && !r.ReadOnly }
-
 // Replication is how the server follows its source.
 type Replication struct {
 	Source        string `json:"source"`   // host:port

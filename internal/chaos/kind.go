@@ -60,6 +60,9 @@ type Kind struct {
 	inject func(ctx context.Context, f *field, host int) (heal, error)
 }
 
+// exact says that the fault is harmless because it does not last longer than it says.
+func (k Kind) exact() bool { return k.Effect == Harmless && k.Hold[0] == k.Hold[1] }
+
 // heal takes a fault back. It is called once.
 type heal func(context.Context) error
 

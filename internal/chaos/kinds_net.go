@@ -12,7 +12,7 @@ import (
 
 func netKinds() []Kind {
 	on := []Part{Net}
-	hold := lasts(1800*time.Millisecond, 3500*time.Millisecond)
+	hold := lasts(1800*time.Millisecond, 3*time.Second)
 	return []Kind{
 		{Name: "isolate-primary", Role: Primary, Parts: on, Effect: Survived, Weight: 12, Hold: hold, inject: impaired(netlab.Cut, both, everybody)},
 		{Name: "isolate-replica", Role: Replica, Parts: on, Effect: Survived, Weight: 6, Hold: hold, inject: impaired(netlab.Cut, both, everybody)},
@@ -24,7 +24,7 @@ func netKinds() []Kind {
 		{Name: "one-way-out", Role: Primary, Parts: on, Effect: Survived, Weight: 9, Hold: hold, inject: impaired(netlab.Cut, out, servers)},
 		{Name: "one-way-in", Role: Primary, Parts: on, Effect: Survived, Weight: 9, Hold: hold, inject: impaired(netlab.Cut, in, servers)},
 		{Name: "one-way-leader", Role: Leader, Parts: on, Effect: Survived, Weight: 6, Hold: hold, inject: impaired(netlab.Cut, in, servers)},
-		{Name: "loss-30", Role: Primary, Parts: on, Effect: Harmless, Weight: 6, Hold: lasts(3*time.Second, 6*time.Second), inject: impaired(netlab.Lossy, out, everybody)},
+		{Name: "loss-30", Role: Primary, Parts: on, Effect: Harmless, Weight: 6, Hold: lasts(3*time.Second, 5*time.Second), inject: impaired(netlab.Lossy, out, everybody)},
 		{Name: "slow-link", Role: Primary, Parts: on, Effect: Blocking, Weight: 3, Hold: hold, inject: slow},
 		{Name: "flap", Role: Primary, Parts: on, Effect: Blocking, Weight: 6, Hold: hold, inject: flap},
 	}
@@ -118,7 +118,7 @@ func flap(_ context.Context, f *field, host int) (heal, error) {
 }
 
 func diskKinds() []Kind {
-	hold := lasts(2500*time.Millisecond, 5*time.Second)
+	hold := lasts(1800*time.Millisecond, 3500*time.Millisecond)
 	return []Kind{
 		{Name: "disk-full", Role: Primary, Parts: []Part{Disk, Server}, Effect: Survived, Weight: 6, Hold: hold, inject: fill},
 		{Name: "disk-stall", Role: Primary, Parts: []Part{Disk, Server}, Effect: Survived, Weight: 9, Hold: hold, inject: stall},

@@ -13,7 +13,7 @@ import (
 )
 
 // Supervise is how long after its end a database server is started again.
-const supervise = time.Second
+const supervise = 300 * time.Millisecond
 
 func serverKinds() []Kind {
 	on := []Part{Server}

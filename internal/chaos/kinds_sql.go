@@ -16,7 +16,7 @@ import (
 
 func sqlKinds() []Kind {
 	on := []Part{SQL}
-	hold := lasts(2*time.Second, 4*time.Second)
+	hold := lasts(1500*time.Millisecond, 3500*time.Millisecond)
 	return []Kind{
 		{Name: "connections-full", Role: Primary, Parts: on, Effect: HarmlessBlocking, Weight: 6, Hold: hold, inject: crowd},
 		{Name: "overload", Role: Primary, Parts: on, Effect: HarmlessBlocking, Weight: 6, Hold: hold, inject: overload},

@@ -35,13 +35,13 @@ func NewPlanner(seed uint64, kinds []Kind, most int) *Planner {
 	return &Planner{chance: rand.New(rand.NewPCG(seed, 0xba70)), kinds: kinds, most: most}
 }
 
-// Next draws the next round. Half of all rounds have one fault only, for what a single fault costs is promised.
+// Next draws the next round. Two of five have one fault only, for what a single fault costs is promised.
 func (p *Planner) Next() Round {
 	count := 1
-	if p.most > 1 && p.chance.IntN(2) == 1 {
+	if p.most > 1 && p.chance.IntN(5) > 1 {
 		count = 2 + p.chance.IntN(p.most-1)
 	}
-	r := Round{Rest: between(p.chance, 100*time.Millisecond, 500*time.Millisecond)}
+	r := Round{Rest: between(p.chance, 100*time.Millisecond, 300*time.Millisecond)}
 	var taken []Part
 	for tries := 0; len(r.Strikes) < count && tries < 50; tries++ {
 		k := p.draw()
@@ -51,7 +51,7 @@ func (p *Planner) Next() Round {
 		taken = append(taken, k.Parts...)
 		s := Strike{Kind: k, Draw: p.chance.IntN(1 << 16), Hold: between(p.chance, k.Hold[0], k.Hold[1])}
 		if len(r.Strikes) > 0 {
-			s.At = between(p.chance, 0, 1500*time.Millisecond)
+			s.At = between(p.chance, 0, time.Second)
 		}
 		r.Strikes = append(r.Strikes, s)
 	}

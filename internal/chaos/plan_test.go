@@ -57,7 +57,7 @@ func TestFaultsThatStrikeTogetherHaveNoPartInCommon(t *testing.T) {
 			}
 		}
 	}
-	if len(sizes) != 3 || sizes[1] < 800 || sizes[2] == 0 || sizes[3] == 0 {
+	if len(sizes) != 3 || sizes[1] < 700 || sizes[2] == 0 || sizes[3] == 0 {
 		t.Errorf("rounds by the number of their faults: %v", sizes)
 	}
 }

@@ -21,11 +21,11 @@
 //
 //	                      first sign              threshold       its news            believed after
 //	process ended         at once (pidfd)         none            0 to 5              5
-//	server stopped        0 to 125 (process)      1100 Frozen     0 to 50 (report)    1100 to 1275
+//	server stopped        0 to 125 (process)      1100 Frozen     0 to 25 (report)    1100 to 1250
 //	host silent           0 to 125 (last report)  1250 Silence    0 to 50 (tick)      1125 to 1300
-//	disk hangs or full    0 to 250 (canary)       1000 Stalled    0 to 50 (report)    1000 to 1300
-//	answers nothing, runs 0 to 250 (question)     3000 Hung       0 to 50 (report)    3000 to 3300
-//	commits nothing       0 to 250 (canary)       3000 Stuck      0 to 50 (report)    3000 to 3300
+//	disk hangs or full    0 to 250 (canary)       1000 Stalled    0 to 25 (report)    1000 to 1275
+//	answers nothing, runs 0 to 250 (question)     3000 Hung       0 to 25 (report)    3000 to 3275
+//	commits nothing       0 to 250 (canary)       3000 Stuck      0 to 25 (report)    3000 to 3275
 //
 // Silence is counted from the last report, which is up to 125 ms older than the fault: 1250 leaves 125 for an agent that goes on
 // after a second. Ackers have heard nothing for 800 ms by then, of which Deaf asks 500.

@@ -31,3 +31,6 @@ func (o Observation) Calm() bool {
 	return o.Good && o.Err == nil && o.Process == ProcessRunning && blocked < doubtful &&
 		(o.Status.Replication == nil || o.Status.Replication.Receiver == mysqld.ReceiverRunning && o.Silence < doubtful)
 }
+
+// Lost reports whether a server that has not answered for so long is taken for one that does not answer.
+func Lost(unreachable time.Duration) bool { return unreachable >= 500*time.Millisecond }

@@ -72,6 +72,9 @@ func (v *Driven) Clock(now func() time.Duration) {
 // NeedsLease reports whether the guard is to ask for a lease in d.
 func (v *Driven) NeedsLease(d *registry.Database) bool { return needsLease(d, v.guard.cfg.Instance) }
 
+// Lease is the epoch for which a lease holds now, 0: none.
+func (v *Driven) Lease() registry.Epoch { return v.guard.leaseOf() }
+
 // Granted gives the guard what the registry said, which it asked for at asked.
 func (v *Driven) Granted(asked time.Duration, d *registry.Database) { v.guard.granted(asked, d) }
 

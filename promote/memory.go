@@ -13,10 +13,10 @@ import (
 // watchMemory follows the memory of the server from one observation to the next: it lasts as long as each of them shares a
 // thread with the one before. After a gap everything that the source has must be seen to arrive again. g.mu is held.
 func (g *Guard) watchMemory(o health.Observation) {
-	now := recall.Memory(o)
-	if now == "" {
-		return // there is nothing to compare yet
+	if recall.Is("", o) || recall.Is(g.done.record.Whole, o) && recall.Is(g.done.since, o) {
+		return // there is nothing to compare yet, or it goes on
 	}
+	now := recall.Memory(o)
 	if g.done.record.Whole != now && recall.Lasts(g.done.record.Whole, o) {
 		g.done.record.Whole = now
 	}

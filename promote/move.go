@@ -20,7 +20,7 @@ func (g local) moves() bool {
 func (g local) move() Step {
 	to, _ := g.d.Member(g.d.Handover.To)
 	if g.follows(to, Acknowledges) && g.Connected {
-		return wait("following %s, which is to take over", to.ID)
+		return wait("following " + string(to.ID) + ", which is to take over")
 	}
 	return Step{Verb: Move, Source: to, Acks: Acknowledges, Why: fmt.Sprintf("%s is to take over: %s", to.ID, g.d.Handover.Cause)}
 }

@@ -437,7 +437,7 @@ func (g *Guard) source(s Step) (mysqld.Source, error) {
 
 func sourceAddress(r *mysqld.Replication) string {
 	ip, err := netip.ParseAddr(r.SourceHost)
-	if err != nil { // somebody has set a name
+	if err != nil || ip.Is4() { // somebody has set a name, or it needs no brackets
 		return r.SourceHost + ":" + strconv.Itoa(int(r.SourcePort))
 	}
 	return netip.AddrPortFrom(ip, r.SourcePort).String()

@@ -104,9 +104,9 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 	case l.Record.Revision < d.Revision:
 		return Step{Verb: Promise, Why: fmt.Sprintf("the ackers are %v, k %d, at revision %d", d.Ackers, d.K, d.Revision)}
 	case l.Returning != "":
-		return wait("%s", l.Returning)
+		return wait(l.Returning)
 	case l.Process.Gone():
-		return wait("the server process is %s", l.Process)
+		return wait("the server process is " + string(l.Process))
 	case g.reigned():
 		return Step{Verb: Kill, Why: fmt.Sprintf("it led in epoch %d, this is epoch %d: nothing that waits here may be acknowledged", l.Record.Led, d.Epoch)}
 	case !l.Answers:
@@ -137,9 +137,7 @@ func (g local) registered() bool {
 	return ok && m.PromiseFile == g.Record.File
 }
 
-func wait(format string, args ...any) Step {
-	return Step{Verb: Wait, Why: fmt.Sprintf(format, args...)}
-}
+func wait(why string) Step { return Step{Verb: Wait, Why: why} }
 
 // reigned reports whether this very process led in an epoch that is over, without having closed since: commits may wait
 // in it, its own marker among them, and clients may read from it.
@@ -161,7 +159,7 @@ func (g local) shut(why string) Step {
 func (g local) closing() Step {
 	switch {
 	case g.me != g.d.Former:
-		return wait("going on receiving until %s has closed", g.d.Former)
+		return wait("going on receiving until " + string(g.d.Former) + " has closed")
 	case g.Closed == g.d.Epoch:
 		return wait("closed")
 	}
@@ -184,7 +182,7 @@ func (g local) fencing() Step {
 	case g.Fenced == g.d.Epoch && !g.Receiving:
 		return wait("fenced")
 	}
-	return Step{Verb: Fence, Why: fmt.Sprintf("nobody may be acknowledged for %s any more", g.d.Former)}
+	return Step{Verb: Fence, Why: "nobody may be acknowledged for " + string(g.d.Former) + " any more"}
 }
 
 func (g local) promoting() Step {
@@ -203,9 +201,9 @@ func (g local) promoting() Step {
 	case g.Record.Follows == g.d.Epoch && g.follows(winner, Acknowledges) && !g.CaughtUp:
 		return Step{Verb: Measure, Source: winner, Why: "following, but what it acknowledged may have been deleted"}
 	case g.Record.Follows == g.d.Epoch && g.follows(winner, Acknowledges):
-		return Step{Verb: Wait, Why: "following " + string(winner.ID)}
+		return wait("following " + string(winner.ID))
 	}
-	return Step{Verb: Follow, Source: winner, Acks: Acknowledges, Why: fmt.Sprintf("%s was elected and needs acknowledgements", winner.ID)}
+	return Step{Verb: Follow, Source: winner, Acks: Acknowledges, Why: string(winner.ID) + " was elected and needs acknowledgements"}
 }
 
 func (g local) serving() Step {
@@ -234,7 +232,7 @@ func (g local) serving() Step {
 	case !g.CaughtUp:
 		return Step{Verb: Measure, Source: primary, Why: "following, but may lack what was acknowledged before"}
 	}
-	return Step{Verb: Wait, Why: "following " + string(primary.ID)}
+	return wait("following " + string(primary.ID))
 }
 
 // reigning keeps how many acknowledgements the open primary waits for: what a change wants more is waited for before it

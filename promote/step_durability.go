@@ -37,7 +37,7 @@ func (g local) outdated(format string, args ...any) Step {
 	if g.unled() {
 		return Step{Verb: Suspend, Why: "nobody acknowledges, there is no lease, and " + fmt.Sprintf(format, args...)}
 	}
-	return wait(format, args...)
+	return wait(fmt.Sprintf(format, args...))
 }
 
 // needsLease reports whether me reigns in d by a lease.

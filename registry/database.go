@@ -1,8 +1,8 @@
 package registry
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 )
 
 // historyLength bounds Database.History; older events fall off.
@@ -87,11 +87,17 @@ type Reign struct {
 
 // Member returns the member with this id.
 func (d *Database) Member(id InstanceID) (Member, bool) {
-	i, ok := slices.BinarySearchFunc(d.Members, id, func(m Member, id InstanceID) int { return cmp.Compare(m.ID, id) })
+	i, ok := d.place(id)
 	if !ok {
 		return Member{}, false
 	}
 	return d.Members[i], true
+}
+
+// place is where in Members the one with this id is, or belongs.
+func (d *Database) place(id InstanceID) (int, bool) {
+	i := sort.Search(len(d.Members), func(i int) bool { return d.Members[i].ID >= id })
+	return i, i < len(d.Members) && d.Members[i].ID == id
 }
 
 // IsAcker reports whether id's acknowledgement counts in the last established reign.
@@ -114,7 +120,7 @@ func (d *Database) clone() *Database {
 	c.Ackers = slices.Clone(d.Ackers)
 	c.NextAckers = slices.Clone(d.NextAckers)
 	c.Members = slices.Clone(d.Members)
-	c.History = slices.Clone(d.History)
+	c.History = slices.Clip(d.History) // record appends to a copy
 	c.Passed, c.Armed, c.Removed = slices.Clone(d.Passed), slices.Clone(d.Armed), slices.Clone(d.Removed)
 	c.Handover = d.Handover.clone()
 	if d.Change != nil {
@@ -137,7 +143,7 @@ func (d *Database) clone() *Database {
 }
 
 func (d *Database) setMember(m Member) {
-	i, ok := slices.BinarySearchFunc(d.Members, m.ID, func(a Member, id InstanceID) int { return cmp.Compare(a.ID, id) })
+	i, ok := d.place(m.ID)
 	if ok {
 		d.Members[i] = m
 		return

@@ -64,17 +64,17 @@ func nodeRecords(n Node) []Record {
 }
 
 func databaseRecords(d *Database) []Record {
-	suffix := fmt.Sprintf("%s.db", d.Name)
+	suffix := string(d.Name) + ".db"
 	primary := Record{Name: "primary." + suffix, Epoch: d.Epoch, Pending: d.Interregnum()}
 	replicas := Record{Name: "replicas." + suffix, Epoch: d.Epoch, TTL: serviceTTL}
 	srv := Record{Name: "_mysql._tcp.primary." + suffix, Epoch: d.Epoch, Pending: primary.Pending}
-	var all []Record
+	all := make([]Record, 0, len(d.Members)+4)
 	for _, m := range d.Members {
 		ap := m.addrPort()
 		if !ap.IsValid() {
 			continue // Apply has checked it
 		}
-		own := fmt.Sprintf("%s.%s", m.ID, suffix)
+		own := string(m.ID) + "." + suffix
 		all = append(all, Record{Name: own, Addrs: []netip.Addr{ap.Addr()}, TTL: serviceTTL, Epoch: d.Epoch})
 		switch {
 		case d.Phase == Serving && m.ID == d.Primary:

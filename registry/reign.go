@@ -361,12 +361,12 @@ func (s *State) reignOf(name DatabaseName, what string) (*Database, error) {
 
 // reignIn is reignOf where the epoch and one of the phases must match.
 func (s *State) reignIn(name DatabaseName, e Epoch, what string, phases ...Phase) (*Database, error) {
-	d, err := s.reignOf(name, what)
-	if err != nil {
-		return nil, err
+	d, ok := s.Database(name)
+	if !ok {
+		return nil, fmt.Errorf("%s %s: %w", what, name, ErrUnknown)
 	}
 	if d.Epoch != e || !slices.Contains(phases, d.Phase) {
 		return nil, fmt.Errorf("%s %s epoch %d: it is %s in epoch %d: %w", what, name, e, d.Phase, d.Epoch, ErrStale)
 	}
-	return d, nil
+	return d.clone(), nil
 }

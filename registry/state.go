@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
@@ -12,16 +14,15 @@ type State struct {
 	index     Index
 	nodes     *iradix.Tree[Node]
 	services  *iradix.Tree[ServiceInstance] // service/node/id
-	databases *iradix.Tree[*Database]
+	databases []*Database                   // sorted by name; never changed in place
 }
 
 // New returns the empty state of a cluster.
 func New(cluster ClusterID) *State {
 	return &State{
-		cluster:   cluster,
-		nodes:     iradix.New[Node](),
-		services:  iradix.New[ServiceInstance](),
-		databases: iradix.New[*Database](),
+		cluster:  cluster,
+		nodes:    iradix.New[Node](),
+		services: iradix.New[ServiceInstance](),
 	}
 }
 
@@ -65,10 +66,21 @@ func (s *State) Service(name ServiceName) []ServiceInstance {
 }
 
 // Database returns the database with this name; the value must not be changed.
-func (s *State) Database(name DatabaseName) (*Database, bool) { return s.databases.Get([]byte(name)) }
+func (s *State) Database(name DatabaseName) (*Database, bool) {
+	i, ok := s.place(name)
+	if !ok {
+		return nil, false
+	}
+	return s.databases[i], true
+}
+
+// place is where in databases the one with this name is, or belongs.
+func (s *State) place(name DatabaseName) (int, bool) {
+	return slices.BinarySearchFunc(s.databases, name, func(d *Database, n DatabaseName) int { return cmp.Compare(d.Name, n) })
+}
 
 // Databases returns all databases in order of their names; the values must not be changed.
-func (s *State) Databases() []*Database { return collect(s.databases, "") }
+func (s *State) Databases() []*Database { return slices.Clone(s.databases) }
 
 func collect[T any](t *iradix.Tree[T], prefix string) []T {
 	var all []T
@@ -85,7 +97,13 @@ func serviceKey(service ServiceName, node NodeID, id string) []byte {
 
 func (s *State) withDatabase(d *Database) *State {
 	c := *s
-	c.databases, _, _ = s.databases.Insert([]byte(d.Name), d)
+	i, known := s.place(d.Name)
+	if known {
+		c.databases = slices.Clone(s.databases)
+		c.databases[i] = d
+	} else {
+		c.databases = slices.Insert(slices.Clip(s.databases), i, d)
+	}
 	return &c
 }
 
@@ -114,7 +132,7 @@ func Restore(c Contents) *State {
 		s.services, _, _ = s.services.Insert(serviceKey(i.Service, i.Node, i.ID), i)
 	}
 	for _, d := range c.Databases {
-		s.databases, _, _ = s.databases.Insert([]byte(d.Name), d)
+		s = s.withDatabase(d)
 	}
 	return s
 }

@@ -29,6 +29,24 @@ const (
 	Marker      Kind = "marker"
 )
 
+// lock is a mutex that can be left out.
+type lock struct {
+	sync.Mutex
+	out bool
+}
+
+func (l *lock) Lock() {
+	if !l.out {
+		l.Mutex.Lock()
+	}
+}
+
+func (l *lock) Unlock() {
+	if !l.out {
+		l.Mutex.Unlock()
+	}
+}
+
 // Group is a set of servers that can reach each other.
 type Group struct {
 	// Flavor is the family of every server.
@@ -38,18 +56,19 @@ type Group struct {
 	// OnAck is called when a client is answered with OK; it must not call the group.
 	OnAck func(by *Server, t Txn)
 
-	mu      sync.Mutex
+	mu      lock
 	servers []*Server
 	size    int
-	markers []Txn    // every other transaction is an application's
-	cut     []uint64 // by number: the numbers that cannot be reached, as bits
-	singles map[Txn]mysqld.GTIDSet
+	markers []Txn     // every other transaction is an application's
+	cut     []uint64  // by number: the numbers that cannot be reached, as bits
+	joints  [][]joint // by origin and number
+	lag     int       // of every replica
 	quirks  [Quirks]uint64
 }
 
 // NewGroup returns a group of n servers called db1 to dbN: empty, running, read-only and following nobody.
 func NewGroup(flavor mysqld.Flavor, n int) *Group {
-	g := &Group{Flavor: flavor, OnAck: func(*Server, Txn) {}, size: n, cut: make([]uint64, n+1), singles: map[Txn]mysqld.GTIDSet{}}
+	g := &Group{Flavor: flavor, OnAck: func(*Server, Txn) {}, size: n, cut: make([]uint64, n+1), joints: make([][]joint, n+1)}
 	for i := range n {
 		s := &Server{group: g, ID: fmt.Sprintf("db%d", i+1), Number: uint32(i + 1)}
 		s.Host, s.Port = fmt.Sprintf("10.0.0.%d", i+1), 3306
@@ -60,12 +79,18 @@ func NewGroup(flavor mysqld.Flavor, n int) *Group {
 	return g
 }
 
+// Unlocked says that only one goroutine uses the group and what belongs to it, and saves its locking. It returns g.
+func (g *Group) Unlocked() *Group {
+	g.mu.out = true
+	return g
+}
+
 // Copy returns a group that stands where g does and goes its own way, on the same goroutine. Its OnAck is nobody's.
 func (g *Group) Copy() *Group {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c := &Group{Flavor: g.Flavor, RelayLogRecovery: g.RelayLogRecovery, OnAck: func(*Server, Txn) {}, size: g.size,
-		markers: slices.Clone(g.markers), cut: slices.Clone(g.cut), singles: g.singles, quirks: g.quirks}
+	c := &Group{Flavor: g.Flavor, RelayLogRecovery: g.RelayLogRecovery, OnAck: func(*Server, Txn) {}, size: g.size, mu: lock{out: g.mu.out},
+		markers: slices.Clone(g.markers), cut: slices.Clone(g.cut), joints: g.joints, quirks: g.quirks}
 	servers := make([]Server, g.size)
 	for i, s := range g.servers {
 		t := &servers[i]

@@ -27,23 +27,38 @@ func (s *Server) sets() (executed, received mysqld.GTIDSet) {
 		s.seen.executed, s.seen.upTo = mysqld.GTIDSet{}, 0
 	}
 	for ; s.seen.upTo < n; s.seen.upTo++ {
-		s.seen.executed = s.seen.executed.Union(s.group.single(s.log[s.seen.upTo]))
+		s.seen.executed = s.group.joined(s.seen.executed, s.log[s.seen.upTo])
 	}
 	if s.seen.stale {
 		s.seen.received, s.seen.stale = mysqld.GTIDSet{}, false
 		for _, t := range s.relay {
-			s.seen.received = s.seen.received.Union(s.group.single(t))
+			s.seen.received = s.group.joined(s.seen.received, t)
 		}
 	}
 	return s.seen.executed, s.seen.received
 }
 
+// joint is what one transaction was last joined to, and what that made: servers get the same in the same order.
+type joint struct{ single, before, after mysqld.GTIDSet }
+
+// joined is before and t.
+func (g *Group) joined(before mysqld.GTIDSet, t Txn) mysqld.GTIDSet {
+	for len(g.joints[t.Origin]) <= int(t.Number) {
+		g.joints[t.Origin] = append(g.joints[t.Origin], joint{})
+	}
+	j := &g.joints[t.Origin][t.Number]
+	if j.single.IsEmpty() {
+		j.single = g.single(t)
+		j.after = j.single
+	}
+	if !j.before.Equal(before) {
+		j.before, j.after = before, before.Union(j.single)
+	}
+	return j.after
+}
+
 // single is the GTID set of one transaction. It panics where a test has made what no server can print.
 func (g *Group) single(t Txn) mysqld.GTIDSet {
-	set, ok := g.singles[t]
-	if ok {
-		return set
-	}
 	text := "0-" + strconv.Itoa(int(t.Origin)) + "-" + strconv.FormatUint(t.Number, 10)
 	if g.Flavor == mysqld.MySQL {
 		text = g.servers[t.Origin-1].uuid + ":" + strconv.FormatUint(t.Number, 10)
@@ -52,7 +67,6 @@ func (g *Group) single(t Txn) mysqld.GTIDSet {
 	if err != nil {
 		panic(err)
 	}
-	g.singles[t] = set
 	return set
 }
 
@@ -87,7 +101,7 @@ func (s *Server) status() mysqld.Status {
 			}
 		}
 	}
-	rep.LagSeconds = new(int)
+	rep.LagSeconds = &s.group.lag
 	st.Replication = rep
 	return st
 }
@@ -164,7 +178,11 @@ func (o *Observer) Looks() int {
 }
 
 func (o *Observer) look() {
-	s, now, was := o.server, o.now(), o.seen
+	s, now, process := o.server, o.now(), o.seen.Process
+	var was health.Observation
+	if o.change != nil {
+		was = o.seen
+	}
 	if o.seen.Incarnation != s.name && s.running {
 		o.seen = health.Observation{Incarnation: s.name}
 		o.good, o.heard, o.went = now, now, now
@@ -197,7 +215,7 @@ func (o *Observer) look() {
 		o.looks++
 	}
 	o.seen.Silence = now.Sub(o.heard)
-	if (o.seen.Silence > 0 && s.set) || o.seen.Canary.BlockedMillis > 0 || was.Process != o.seen.Process {
+	if (o.seen.Silence > 0 && s.set) || o.seen.Canary.BlockedMillis > 0 || process != o.seen.Process {
 		o.looks++
 	}
 	if o.change != nil && (was.Process != o.seen.Process || was.Incarnation != o.seen.Incarnation || was.Status.ReadOnly != o.seen.Status.ReadOnly ||
@@ -214,12 +232,23 @@ func (o *Observer) Latest() health.Observation {
 	return o.latest()
 }
 
-func (o *Observer) latest() health.Observation {
-	seen, now := o.seen, o.now()
-	if seen.Err != nil {
-		seen.Unreachable = max(now.Sub(o.good), time.Millisecond)
+// Unreachable is what Latest says of it: 0 while the server answers.
+func (o *Observer) Unreachable() time.Duration {
+	o.server.group.mu.Lock()
+	defer o.server.group.mu.Unlock()
+	return o.unreachable()
+}
+
+func (o *Observer) unreachable() time.Duration {
+	if o.seen.Err == nil {
+		return 0
 	}
-	seen.Silence = now.Sub(o.heard)
+	return max(o.now().Sub(o.good), time.Millisecond)
+}
+
+func (o *Observer) latest() health.Observation {
+	seen := o.seen
+	seen.Unreachable, seen.Silence = o.unreachable(), o.now().Sub(o.heard)
 	return seen
 }
 

@@ -33,12 +33,15 @@ type host struct {
 	announced bool // the registry knows its promise file
 	doomed    bool // its agent is to die: see dies
 	stale     bool // something that the next step depends on may have changed
+	silent    bool // the server did not answer when the last step was named: time may change the step
+	spell     spell
 	tenure
 
 	looks int            // of the observer, when the guard was last told
 	sent  *health.Report // the last one
 	rests int            // until so many events have happened: its last step is to be tried again
 	hand  *hand
+	job   func()             // perform
 	in    *registry.Database // in which the step under way was begun
 	step  promote.Step
 	fate  fate
@@ -90,7 +93,9 @@ func (s *store) Save(r promise.Record) error {
 		return err
 	}
 	s.durable = r
-	s.host.world.tell("    %s: keeps %+v", s.host.id, r)
+	if w := s.host.world; w.story != nil {
+		w.tell("    %s: keeps %+v", s.host.id, r)
+	}
 	return nil
 }
 
@@ -188,19 +193,24 @@ func (h *host) act() bool {
 		return false
 	}
 	if !h.hand.busy {
-		if !h.stale || h.world.tick < h.rests {
+		if h.world.tick < h.rests || !h.stale && !h.waited() {
 			return false
 		}
-		h.stale = h.eyes.Latest().Err != nil // then the time that passes may change the step
+		h.stale, h.silent = false, h.eyes.Unreachable() > 0
+		if h.silent {
+			h.spell = h.passing()
+		}
 		h.in = h.sees()
 		h.step = h.guard.Next(h.in)
 		if h.step.Verb == promote.Wait {
 			return false
 		}
 		h.world.tally.Verbs[string(h.step.Verb)]++
-		h.world.tell("  %s epoch %d: %s: %s", h.id, h.in.Epoch, h.step.Verb, h.step.Why)
+		if h.world.story != nil {
+			h.world.tell("  %s epoch %d: %s: %s", h.id, h.in.Epoch, h.step.Verb, h.step.Why)
+		}
 		h.fate.over, h.stale = false, true
-		h.hand.begin(h.perform)
+		h.hand.begin(h.job)
 		return true
 	}
 	// A step is cancelled when the agent has seen that it is over, sooner or later.
@@ -212,6 +222,18 @@ func (h *host) act() bool {
 	return true
 }
 
+// spell is what a step depends on that the passing of time alone can change.
+type spell struct {
+	lost  bool // the server has not answered for long
+	lease registry.Epoch
+}
+
+func (h *host) passing() spell { return spell{health.Lost(h.eyes.Unreachable()), h.guard.Lease()} }
+
+// waited reports whether time alone can have changed the step since it was named last. A lease that ends is seen by endLease,
+// where the server answers.
+func (h *host) waited() bool { return h.silent && h.passing() != h.spell }
+
 // perform is the job of the hand.
 func (h *host) perform() {
 	later, err := h.guard.Perform(&h.fate, h.in, h.step)
@@ -219,7 +241,7 @@ func (h *host) perform() {
 	if later || err != nil {
 		h.rests = h.world.tick + 4 + h.world.draw(16)
 	}
-	if err != nil && !h.dying {
+	if err != nil && !h.dying && h.world.story != nil {
 		h.world.tell("  %s epoch %d: %s failed: %v", h.id, h.in.Epoch, h.step.Verb, err)
 	}
 }

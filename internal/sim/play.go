@@ -19,10 +19,11 @@ type player struct {
 	formed map[Shape]*world
 	tally  *Tally
 	sheets []health.Report
+	plain  uint64
 }
 
 func newPlayer() *player {
-	p := &player{formed: map[Shape]*world{}, tally: newTally(), sheets: make([]health.Report, 128)}
+	p := &player{formed: map[Shape]*world{}, tally: newTally(), sheets: make([]health.Report, 192), plain: plain()}
 	for range maxMembers {
 		p.hands = append(p.hands, newHand())
 	}
@@ -75,6 +76,9 @@ func (p *plan) random() uint64 {
 	p.rng = p.rng*6364136223846793005 + 1442695040888963407
 	return mix(p.rng)
 }
+
+// skip is random without its number.
+func (p *plan) skip() { p.rng = p.rng*6364136223846793005 + 1442695040888963407 }
 
 func newPlan(seed uint64) *plan {
 	p := &plan{rng: mix(seed)}
@@ -133,6 +137,7 @@ type run struct {
 	*plan
 	world *world
 	kept  *[]Event // nil: nobody wants them
+	plain uint64
 }
 
 func (r *run) happen(e Event) bool {
@@ -152,7 +157,13 @@ func (r *run) gap(n int) {
 		if idle == 40 {
 			kind = timePasses
 		}
+		if r.world.cannot>>kind&1 > 0 {
+			r.skip()
+			idle++
+			continue
+		}
 		if !r.happen(r.event(kind)) {
+			r.world.cannot |= r.plain & (1 << kind)
 			idle++
 			continue
 		}
@@ -172,7 +183,7 @@ func (p *player) play(seed uint64, s *story, kept *[]Event) (Shape, *Violation) 
 	plan := newPlan(seed)
 	w := p.world(plan.shape, s)
 	defer w.close()
-	r := &run{plan: plan, world: w, kept: kept}
+	r := &run{plan: plan, world: w, kept: kept, plain: p.plain}
 	began, faults := w.epochs, 0
 	for i, gap := range plan.gaps {
 		r.gap(gap)

@@ -68,6 +68,7 @@ type world struct {
 	tick    int    // how many events have happened, more or less
 	chance  uint64 // what the event under way may draw from
 	files   int    // promise files made
+	cannot  uint64 // the kinds, as bits, that are plain and could not happen, since something last did
 	logger  *slog.Logger
 
 	story  *story // nil: nobody listens
@@ -86,7 +87,7 @@ type letter struct {
 // newWorld is a world of empty servers whose agents have just been started.
 func newWorld(shape Shape, hands []*hand, t *Tally) *world {
 	w := &world{shape: shape, now: time.Unix(1_000_000, 0), tally: t, logger: slog.New(slog.DiscardHandler)}
-	w.group = mysqldtest.NewGroup(shape.Flavor, shape.Members)
+	w.group = mysqldtest.NewGroup(shape.Flavor, shape.Members).Unlocked()
 	w.group.RelayLogRecovery = shape.Recovery
 	w.group.OnAck = w.onAck
 	state := registry.New("sim")
@@ -96,6 +97,7 @@ func newWorld(shape Shape, hands []*hand, t *Tally) *world {
 	state = must(state, &registry.PutDatabase{Name: database, Policy: policy})
 	for i, server := range w.group.Servers() {
 		h := &host{world: w, id: registry.InstanceID(server.ID), server: server, hand: hands[i], tenure: tenure{skew: i%3 - 1}}
+		h.job = h.perform
 		h.eyes = mysqldtest.NewObserver(server, w.clock)
 		h.file = store{host: h}
 		h.file.fresh()
@@ -125,7 +127,7 @@ func (w *world) copied(hands []*hand, t *Tally) *world {
 	c.states, c.phases, c.phase = slices.Clone(w.states), slices.Clone(w.phases), w.phase
 	for i, h := range w.hosts {
 		d := &host{world: c, id: h.id, member: h.member, server: c.group.Servers()[i], hand: hands[i], boot: h.boot, seq: h.seq, view: h.view, stale: true}
-		d.promised = h.promised
+		d.job, d.promised = d.perform, h.promised
 		d.eyes = h.eyes.Copy(d.server, c.clock)
 		d.file = store{host: d, durable: h.file.durable, written: h.file.written}
 		d.guard = h.guard.Copy(&d.file, gate{d}, d)
@@ -200,7 +202,9 @@ func (w *world) commit(who string, c registry.Command) bool {
 	next, err := w.head().Next(w.head().Index()+1, c)
 	if err != nil {
 		w.tally.refused(err)
-		w.tell("%s: %s: refused: %v", who, decide.Describe(c), err)
+		if w.story != nil {
+			w.tell("%s: %s: refused: %v", who, decide.Describe(c), err)
+		}
 		return false
 	}
 	w.push(next)

@@ -17,18 +17,33 @@ func Memory(o health.Observation) string {
 	if o.Status.Flavor == "" {
 		return ""
 	}
+	return string(appendMemory(nil, o))
+}
+
+// appendMemory appends the memory of a server that has answered.
+func appendMemory(to []byte, o health.Observation) []byte {
 	r := o.Status.Replication
 	if o.Status.Flavor != mysqld.MariaDB || r == nil {
-		return o.Incarnation
+		return append(to, o.Incarnation...)
 	}
-	return o.Incarnation + " " + strconv.FormatUint(r.ReceiverThread, 10) + "/" + strconv.FormatUint(r.ApplierThread, 10)
+	to = strconv.AppendUint(append(append(to, o.Incarnation...), ' '), r.ReceiverThread, 10)
+	return strconv.AppendUint(append(to, '/'), r.ApplierThread, 10)
+}
+
+// Is reports whether memory is what Memory would return.
+func Is(memory string, o health.Observation) bool {
+	if o.Status.Flavor == "" {
+		return memory == ""
+	}
+	var room [64]byte
+	return memory == string(appendMemory(room[:0], o))
 }
 
 // Lasts reports whether nothing that was received when Memory was before can have been deleted since: the process is the same,
 // and one of the threads has run all the time. Each start of a thread has a number of its own.
 func Lasts(before string, o health.Observation) bool {
-	if now := Memory(o); before == now || o.Incarnation == "" || now == "" {
-		return before == now && before != ""
+	if same := Is(before, o); same || o.Incarnation == "" || o.Status.Flavor == "" {
+		return same && before != ""
 	}
 	process, threads, replica := strings.Cut(before, " ")
 	switch {

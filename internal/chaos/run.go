@@ -302,19 +302,9 @@ func (r *run) strike(ctx context.Context, n int, s Strike, into *struck) (heal, 
 	}
 	r.tell("round %d: %s on %s for %s", n, s.Kind.Name, into.Host, s.Hold.Round(time.Millisecond))
 	if s.Kind.exact() {
-		undo = punctual(undo, s.Hold)
+		undo = witness.Punctual(undo, s.Hold)
 	}
 	return undo, nil
-}
-
-// punctual heals after hold although the next injection still goes on, as one does that dials a server that is paused.
-func punctual(undo heal, hold time.Duration) heal {
-	once := sync.OnceValue(func() error { return undo(context.Background()) })
-	timer := time.AfterFunc(hold, func() { _ = once() }) // its error is returned below
-	return func(context.Context) error {
-		timer.Stop()
-		return once()
-	}
 }
 
 // recover waits until writes are acknowledged again, and then until all replicas follow.

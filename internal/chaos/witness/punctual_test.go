@@ -1,17 +1,19 @@
-package chaos
+package witness_test
 
 import (
 	"context"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/baton-db/baton/internal/chaos/witness"
 )
 
 // A pause of a second that lasts two is another fault, and what it causes is no finding.
 func TestAPauseEndsInTimeAlthoughNobodyIsThereToEndIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		healed := 0
-		undo := punctual(func(context.Context) error { healed++; return nil }, time.Second)
+		undo := witness.Punctual(func(context.Context) error { healed++; return nil }, time.Second)
 		time.Sleep(1100 * time.Millisecond) // in the bubble
 		if healed != 1 {
 			t.Errorf("after 1.1 s it was healed %d times, want once", healed)

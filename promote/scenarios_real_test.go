@@ -36,6 +36,24 @@ func (c *trio) reignsAnew(since *registry.Database) *registry.Database {
 	return c.await("served anew", func(d *registry.Database) bool { return d.Phase == registry.Serving && d.Epoch > since.Epoch })
 }
 
+// follows waits until id holds everything that is asked of an acker, as the leader has heard: a second loss before that may be one too many.
+func (c *trio) follows(id registry.InstanceID) *registry.Database {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), 40*time.Second)
+	defer cancel()
+	for {
+		d, g := c.database(), c.board.View("orders")[id].Guard
+		if serving(d) && d.IsAcker(id) && g.Follows == d.Epoch && g.CaughtUp && !g.Amnesiac {
+			return d
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			c.t.Fatalf("%s does not follow: %+v", id, g)
+		}
+	}
+}
+
 // run says a statement to a server.
 func (c *trio) run(id registry.InstanceID, statements ...string) {
 	c.t.Helper()
@@ -309,7 +327,7 @@ func TestAHandOverWhoseWinnerOrPrimaryDiesEndsInAReign(t *testing.T) {
 					t.Errorf("%s reigns, which was killed", victim)
 				}
 				c.back(victim)
-				d = c.await("whole again", serving)
+				d = c.follows(victim)
 			}
 			if n := c.rows(d.Primary); n != 4 {
 				t.Errorf("%d of 4 rows", n)

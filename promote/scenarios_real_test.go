@@ -143,14 +143,6 @@ func TestTwoServersWaitForEachOther(t *testing.T) {
 // A replica that is kept behind on purpose is told apart: it is not read from, does not acknowledge when it might, keeps its
 // delay over a failover, and is a replica like others when somebody lifts the delay.
 func TestADelayedReplicaStaysOutOfEverything(t *testing.T) {
-	delay := map[lab.Family]func(seconds string) []string{
-		lab.MySQL: func(s string) []string {
-			return []string{"STOP REPLICA SQL_THREAD", "CHANGE REPLICATION SOURCE TO SOURCE_DELAY = " + s, "START REPLICA SQL_THREAD"}
-		},
-		lab.MariaDB: func(s string) []string {
-			return []string{"STOP SLAVE", "CHANGE MASTER TO MASTER_DELAY = " + s, "START SLAVE"}
-		},
-	}
 	for _, family := range lab.Families() {
 		t.Run(string(family), func(t *testing.T) {
 			bin := labtest.Require(t, family)
@@ -159,7 +151,7 @@ func TestADelayedReplicaStaysOutOfEverything(t *testing.T) {
 			c.insert(1)
 			late := first.Ackers[2]
 			c.await("read from", func(d *registry.Database) bool { m, _ := d.Member(late); return m.OutOf.Zero() })
-			c.run(late, delay[family]("2000")...)
+			c.run(late, lab.DelayStatements(family, 2000)...)
 			out := func(d *registry.Database) bool {
 				m, _ := d.Member(late)
 				return m.OutOf.Code == decide.ReplicaLagging && strings.Contains(m.OutOf.Detail, "on purpose")
@@ -180,7 +172,7 @@ func TestADelayedReplicaStaysOutOfEverything(t *testing.T) {
 			if d := c.database(); d.IsAcker(late) {
 				t.Errorf("%s acknowledges although it is delayed", late)
 			}
-			c.run(late, delay[family]("0")...)
+			c.run(late, lab.DelayStatements(family, 0)...)
 			c.await("an acker like others", func(d *registry.Database) bool { m, _ := d.Member(late); return d.IsAcker(late) && m.OutOf.Zero() })
 		})
 	}

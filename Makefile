@@ -9,7 +9,7 @@ SEED ?= 0
 CALM ?=
 ARGS ?=
 
-.PHONY: help build demo test check sim mutants killpoints bench-failover bench-store chaos servers
+.PHONY: help build demo test matrix check sim mutants killpoints bench-failover bench-store chaos servers
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,6 +32,13 @@ test: ## every test, on real servers of both families
 	scripts/get-netlab && unshare -mn true || echo "No namespaces can be had here: CHAOS IS SKIPPED" >&2; \
 	set -x; BATON_REQUIRE_DB=$$families go test -race -shuffle=on -timeout 15m -p 2 ./... && \
 	go test -count=1 ./discovery # again without the race detector: with 50 members
+
+matrix: ## the rooms that talk to real servers, on MariaDB 11.8 as well
+	@scripts/get-mariadb
+	@scripts/get-mariadb-11.8
+	@set -x; export BATON_REQUIRE_DB=mariadb BATON_MARIADB_ROOT="$${XDG_CACHE_HOME:-$$HOME/.cache}/baton/mariadb-11.8"; \
+	go test -count=1 -timeout 15m -p 1 -skip '/mysql' ./mysqld/... ./promote/... && \
+	go test -count=1 -timeout 15m -skip '/mysql' -run 'TestFailovers|TestAPrimary|TestAServerWith|TestNodesComeAndGo|TestServersRestarted' ./agent
 
 check: ## format, vet, static analysis, house rules
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }

@@ -83,6 +83,8 @@ type Canary struct {
 // Guard is what the guard beside the server has done. Epochs only grow, and each is on disk before it is reported (G3).
 type Guard struct {
 	Promise registry.Epoch `json:"promise"`
+	// Revision is the registry's revision that was promised together with Promise.
+	Revision uint64 `json:"revision,omitempty"`
 	// Fenced is the highest epoch for which the receiver is durably stopped, at FencedPosition.
 	Fenced         registry.Epoch `json:"fenced,omitempty"`
 	FencedPosition string         `json:"fenced_position,omitempty"`

@@ -135,7 +135,7 @@ func guardWith(cfg GuardConfig, p Promises, server Server, observer Observer, fe
 	g := &Guard{cfg: cfg, server: server, observer: observer, feed: feed, file: p, log: cfg.Logger, now: cfg.Uptime}
 	g.tenure = tenure{asked: -1, wake: make(chan struct{}, 1), begun: make(chan struct{}, 1)}
 	g.done.record = p.Record()
-	g.done.report.Promise = p.Record().Promise
+	g.done.report.Promise, g.done.report.Revision = p.Record().Promise, p.Record().Revision
 	return g
 }
 
@@ -387,7 +387,7 @@ func (g *Guard) keep(change func(*promise.Record)) error {
 	}
 	g.mu.Lock()
 	g.done.record = r
-	g.done.report.Promise = r.Promise
+	g.done.report.Promise, g.done.report.Revision = r.Promise, r.Revision
 	g.mu.Unlock()
 	g.cfg.Notify()
 	return nil

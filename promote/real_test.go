@@ -53,15 +53,31 @@ type trio struct {
 func startTrio(t *testing.T, family lab.Family) *trio {
 	t.Helper()
 	bin := labtest.Require(t, family)
+	return startGroup(t, registry.DefaultPolicy(), bin, bin, bin)
+}
+
+// startGroup is a trio of any size: one server of each of these programs. What policy expects is how many there are.
+func startGroup(t *testing.T, policy registry.Policy, bins ...*lab.Binaries) *trio {
+	t.Helper()
 	c := &trio{t: t, log: &atomicLog{Feed: registry.NewFeed(registry.New("test"))}, board: health.NewBoard()}
-	c.servers = labtest.StartEach(t, bin, 3, func(_ int, o *lab.Options) { o.Supervise = 300 * time.Millisecond })
+	subnet := labtest.Subnet(t)
+	for i, bin := range bins {
+		c.servers = append(c.servers, labtest.New(t, bin, lab.Options{Name: fmt.Sprintf("db%d", i+1), IP: subnet.IP(i + 1), ServerID: uint32(i + 1),
+			Supervise: 300 * time.Millisecond}))
+	}
+	starting, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer stop()
+	if err := lab.StartAll(starting, c.servers...); err != nil {
+		t.Fatal(err)
+	}
+	policy.Expect = len(bins)
 	board := c.board
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	t.Cleanup(func() { cancel(); all.Wait() })
 	level := slog.LevelInfo
 	logger := slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: level}))
-	c.propose(&registry.PutDatabase{Name: "orders", Policy: registry.DefaultPolicy()})
+	c.propose(&registry.PutDatabase{Name: "orders", Policy: policy})
 	for i, s := range c.servers {
 		id := registry.InstanceID(s.Name())
 		server, err := mysqld.Open(mysqld.Config{Socket: s.Socket(), User: "baton", Password: "baton"})
@@ -200,7 +216,7 @@ func (w logWriter) Write(b []byte) (int, error) {
 }
 
 func serving(d *registry.Database) bool {
-	return d.Phase == registry.Serving && len(d.Ackers) == 2
+	return d.Phase == registry.Serving && len(d.Ackers) == len(d.Members)-1
 }
 
 func TestAKilledPrimaryIsReplacedAndComesBack(t *testing.T) {

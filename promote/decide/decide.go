@@ -24,6 +24,9 @@ func Decide(d *registry.Database, v health.View, r Rules, c Clock) Decision {
 		return waiting(Unsupported, "k = %d, but MariaDB acknowledges with one replica only. Way out: set k = 1", d.Policy.K)
 	}
 	e := election{d: d, view: v, rules: r, clock: c}
+	if older := e.restored(); !older.Zero() {
+		return Decision{Waiting: older}
+	}
 	switch d.Phase {
 	case registry.Forming:
 		return e.forming()

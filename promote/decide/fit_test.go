@@ -209,3 +209,23 @@ func TestReplicasThatBothWroteThemselvesStopAnElection(t *testing.T) {
 		}
 	}
 }
+
+// A registry that was restored would mint an epoch again in which others were fenced, at positions of then.
+func TestARegistryThatWasRestoredOlderDecidesNothing(t *testing.T) {
+	ahead := func(s *scene, id registry.InstanceID) *scene {
+		return s.guard(id, func(g *health.Guard) { g.Promise = s.d.Epoch + 1 })
+	}
+	runDecided(t, []decided{
+		{"an acker has promised more", ahead(group(3), "db2"), "waiting RegistryBehind"},
+		{"the primary has", ahead(group(3).process("db1", gone), "db1"), "waiting RegistryBehind"},
+		{"also while nobody reigns", ahead(group(3).fencing().fencedBut(), "db3"), "waiting RegistryBehind"},
+		{"also where there was no reign", ahead(group(3).forming(), "db3"), "waiting RegistryBehind"},
+		{"of one epoch it has seen more", group(3).with(func(d *registry.Database) { d.Revision = 4 }).guard("db2", func(g *health.Guard) { g.Revision = 5 }), "waiting RegistryBehind"},
+		{"it has not seen the last change yet", group(3).with(func(d *registry.Database) { d.Revision = 4 }).guard("db2", func(g *health.Guard) { g.Revision = 3 }), "nothing"},
+		{"revisions of an older epoch are not compared", group(3).fencing().with(func(d *registry.Database) { d.Revision = 2 }).guard("db2", func(g *health.Guard) { g.Revision = 9 }).fencedBut("db2"), "waiting AckersMissing"},
+		{"who counts for nothing stops nobody", ahead(group(4).ackers("db2", "db3").with(outOfRotation("db4")), "db4").guard("db4", func(g *health.Guard) { g.Follows = 0 }).process("db1", gone), "revoke 2 PrimaryGone"},
+	})
+	if s := ahead(group(3), "db2"); !containsWayOut(Decide(s.d, s.view, s.rules, s.clock).Waiting.Detail) {
+		t.Error("no way out is named")
+	}
+}

@@ -155,6 +155,9 @@ func (s *scene) k(k int) *scene {
 // forming is the group before its first reign.
 func (s *scene) forming() *scene {
 	s.d.Phase, s.d.Epoch, s.d.Primary, s.d.Ackers, s.d.K, s.d.Reign = registry.Forming, 0, "", nil, 0, registry.Reign{}
+	for id := range s.view {
+		s.guard(id, func(g *health.Guard) { *g = health.Guard{} })
+	}
 	return s
 }
 

@@ -77,6 +77,8 @@ const (
 	LeaseRuns = "LeaseRuns"
 	// Paused: an operator paused the database.
 	Paused = "Paused"
+	// RegistryBehind: guards have promised more than the registry knows of: it was restored from something older.
+	RegistryBehind = "RegistryBehind"
 	// Unreadable: a position in a report could not be read.
 	Unreadable = "Unreadable"
 	// Unsupported: the policy asks for what this family of servers cannot do.

@@ -66,3 +66,22 @@ func TestALeaseIsForgottenWhenTheReignIsLosslessAgain(t *testing.T) {
 		t.Errorf("alone again: %s", got)
 	}
 }
+
+// The answer may have been long on its way, and the reign ended as soon as it was given.
+func TestALeaseIsCountedFromTheQuestion(t *testing.T) {
+	now, d := time.Minute, alone(nil)
+	g := &Guard{cfg: GuardConfig{Instance: "db1"}, tenure: tenure{asked: -1}, now: func() (time.Duration, error) { return now, nil }}
+	asked := now - lease.Term/2
+	g.granted(asked, d)
+	if now = asked + lease.Term - 1; g.leaseOf() != d.Epoch {
+		t.Error("it is over too soon")
+	}
+	if now = asked + lease.Term; g.leaseOf() != 0 {
+		t.Errorf("it holds %s after it was asked for", lease.Term)
+	}
+	now = asked + lease.Term/2
+	g.granted(asked-lease.Renew, d) // an answer that was overtaken
+	if now = asked + lease.Term - 1; g.leaseOf() != d.Epoch {
+		t.Error("an older answer has made it shorter")
+	}
+}

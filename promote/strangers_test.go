@@ -1,6 +1,8 @@
 package promote
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/baton-db/baton/mysqld"
@@ -55,6 +57,37 @@ func TestCommitsWaitForOneMoreForEachStrangerThatAcknowledges(t *testing.T) {
 			if got.K != want {
 				t.Errorf("%s, %s: %+v, want K %d", flavor, name, got, want)
 			}
+		}
+	}
+}
+
+func TestStrangersThatAcknowledgeAreReportedWhileThePrimaryIsOpen(t *testing.T) {
+	d := group(3).with(func(d *registry.Database) {
+		for i := range d.Members {
+			d.Members[i].ServerID = uint32(i + 1)
+		}
+	}).d
+	g := &Guard{cfg: GuardConfig{Instance: "db1", Notify: func() {}}, log: slog.New(slog.DiscardHandler)}
+	look := func(change func(*Local)) string {
+		g.tellStrangers(d, but(reigning(d), func(l *Local) {
+			l.AsksFor, l.Acking = 1, 3
+			l.Followers = []mysqld.Follower{{ServerID: 2}, {ServerID: 3}, {ServerID: 9, Host: "10.0.0.9", Port: 3306}}
+			change(l)
+		}))
+		return g.done.report.Strangers
+	}
+	if got, want := look(func(*Local) {}), "server id 9 at 10.0.0.9:3306"; !strings.Contains(got, want) {
+		t.Errorf("reported %q, want %q in it", got, want)
+	}
+	for name, change := range map[string]func(*Local){
+		"it has gone":               func(l *Local) { l.Acking, l.Followers = 2, l.Followers[:2] },
+		"the primary is closed":     func(l *Local) { l.ReadOnly = true },
+		"commits wait for nobody":   func(l *Local) { l.AsksFor = 0 },
+		"it does not acknowledge":   func(l *Local) { l.Acking = 2 },
+		"an acker is not connected": func(l *Local) { l.Acking, l.Followers = 1, l.Followers[1:2] },
+	} {
+		if look(func(*Local) {}); look(change) != "" {
+			t.Errorf("%s: still reported %q", name, g.done.report.Strangers)
 		}
 	}
 }

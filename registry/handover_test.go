@@ -73,6 +73,7 @@ func TestAPreparationThatFitsNoMoreIsRefused(t *testing.T) {
 	}{
 		"of another epoch":            {s, prepare(d.Epoch+1, "db2"), registry.ErrStale},
 		"a second one":                {prepared, prepare(d.Epoch, "db3"), registry.ErrStale},
+		"while the ackers change":     {with(t, s, &registry.ChangeAckers{Database: "orders", Epoch: d.Epoch, K: 2, Cause: why("AcksChange")}), prepare(d.Epoch, "db2"), registry.ErrStale},
 		"to the primary":              {s, prepare(d.Epoch, d.Primary), registry.ErrInvalid},
 		"to a stranger":               {s, prepare(d.Epoch, "db9"), registry.ErrInvalid},
 		"between two reigns":          {with(t, s, revoke(d.Epoch+1, "")), prepare(d.Epoch+1, "db2"), registry.ErrStale},

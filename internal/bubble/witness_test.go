@@ -262,7 +262,7 @@ func (w *world) saw(n *node, last, s *registry.State) {
 	if established {
 		w.log.say(w.t, "%s is established in epoch %d: %s", d.Primary, d.Epoch, d.Cause)
 		for _, t := range acked {
-			if !by.server.Holds(t) {
+			if w.worth == registry.Lossless && !by.server.Holds(t) {
 				w.broken("G2", "%s is established in epoch %d without %s", d.Primary, d.Epoch, t)
 			}
 		}
@@ -317,7 +317,7 @@ func (w *world) newest() *registry.Database {
 // notWhole says what is missing until somebody reigns and every other member follows and acknowledges.
 func (w *world) notWhole() string {
 	d := w.newest()
-	if d.Phase != registry.Serving || d.Change != nil || len(d.Ackers) != len(d.Members)-1 {
+	if d.Phase != registry.Serving || d.Change != nil || d.Durability != w.worth || d.IsLossless() && len(d.Ackers) != len(d.Members)-1 {
 		return fmt.Sprintf("%s in epoch %d, ackers %v, change %v, refusal %v", d.Phase, d.Epoch, d.Ackers, d.Change, d.Refusal)
 	}
 	return ""

@@ -47,12 +47,14 @@ type world struct {
 	nodes     []*node
 	authority *identity.Authority
 	dir       string
+	worth     registry.Durability
 	operator  *api.Client
 	people    []*api.Transport
 	log       *journal
 	began     time.Time
 	stop      context.CancelFunc
 	all       sync.WaitGroup
+	pending   sync.WaitGroup // what a storm will still do
 	movement
 	links
 	witness
@@ -83,9 +85,16 @@ type run struct {
 // acknowledged; then it ends everything.
 func inBubble(t *testing.T, flavor mysqld.Flavor, size int, play func(*world)) {
 	t.Helper()
+	inBubbleWorth(t, registry.Lossless, flavor, size, play)
+}
+
+// inBubbleWorth is inBubble where commits are to be worth so much.
+func inBubbleWorth(t *testing.T, worth registry.Durability, flavor mysqld.Flavor, size int, play func(*world)) {
+	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, dir, flavor, size)
+		w.worth = worth
 		defer w.close()
 		w.begin()
 		play(w)
@@ -227,7 +236,7 @@ func (n *node) config() agent.Config {
 	}
 	c.Database = &agent.Database{Name: database, Instance: registry.InstanceID(n.server.ID), Address: n.server.Address(),
 		Socket: "/nowhere/" + n.server.ID, User: "baton", ReplUser: "replication", Policy: registry.DefaultPolicy()}
-	c.Database.Policy.Expect, c.Database.Policy.K = len(n.w.nodes), n.w.acks()
+	c.Database.Policy.Expect, c.Database.Policy.K, c.Database.Policy.Durability = len(n.w.nodes), n.w.acks(), n.w.worth
 	return c
 }
 

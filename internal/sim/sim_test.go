@@ -54,7 +54,7 @@ func TestSchedulesKeepTheGuaranteesAndReachEverything(t *testing.T) {
 		"Follow", "SourcePosition", "RequireAcks", "Prove", "MarkAlone", "OpenAlone", "look", "kill", "write", "sync")
 	reach("the command", tally.Commands, "Revoke", "Escalate", "Elect", "Elect with a detour", "Establish", "AddAcker", "SetRotation", "PutMember", "PutDatabase",
 		"ChangeAckers", "AdvanceChange", "Prepare", "Leave", "RemoveMember", "Degrade", "Rearm", "AcceptLoss", "Forfeit")
-	reach("an epoch begun for", tally.Causes, decide.PrimaryGone, decide.PrimaryRestarted, decide.PrimaryHung, decide.PrimarySilent, decide.PrimaryClosed,
+	reach("an epoch begun for", tally.Causes, decide.PrimaryGone, decide.PrimaryRestarted, decide.PrimaryHung, decide.PrimarySilent, decide.PrimaryClosed, decide.PrimaryCutOff,
 		decide.PrimaryStuck, decide.Switchover, decide.WinnerLost, decide.Formation)
 	reach("an election proved as", tally.Proofs, string(registry.ProofFormed), string(registry.ProofFenced), string(registry.ProofClosed),
 		string(registry.ProofSettled), string(registry.ProofKept), string(registry.ProofLapsed), string(registry.ProofAccepted))

@@ -166,6 +166,9 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 		return cause(PrimaryRestarted, "%s runs as another process since it was established", id), doubt
 	case heard && min(millis(h.Canary.BlockedMillis), millis(h.Canary.StillMillis)) >= e.rules.Stuck && !h.Canary.WaitingForAcks:
 		return cause(PrimaryStuck, "no commit got through on %s for %d ms", id, h.Canary.StillMillis), doubt
+	case heard && millis(h.Canary.BlockedMillis) >= e.rules.CutOff && h.Canary.WaitingForAcks && e.cutOff():
+		return cause(PrimaryCutOff, "commits on %s have waited %d ms for acknowledgements, and enough of %v are there but do not hear it",
+			id, h.Canary.BlockedMillis, e.d.Ackers), doubt
 	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck && h.Canary.WaitingForAcks:
 		return failure, cause(AckersLonely, "commits on %s have waited %d ms for ackers. Way out: bring back one of %v; to go on alone meanwhile: baton db policy %s --when-alone degrade", id, h.Canary.BlockedMillis, e.d.Ackers, e.d.Name)
 	case heard || e.age(id) < e.rules.Silence:
@@ -207,6 +210,18 @@ func (e election) hear(ids []registry.InstanceID) (deaf, hears int) {
 		}
 	}
 	return deaf, hears
+}
+
+// cutOff reports whether so many ackers are there and have not heard the primary for so long that no commit can return, and that
+// they can end its reign and serve.
+func (e election) cutOff() bool {
+	cut := 0
+	for _, id := range e.d.Ackers {
+		if h, ok := e.fresh(id); ok && h.Replication != nil && !e.moved(h) && millis(h.Replication.SilenceMillis) >= e.rules.CutOff {
+			cut++
+		}
+	}
+	return e.d.IsLossless() && cut >= e.d.Need() && e.cannotReplace().Zero()
 }
 
 // closed reports whether somebody who hears the primary was told by it that it takes no writes.

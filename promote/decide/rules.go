@@ -21,6 +21,9 @@ type Rules struct {
 	// Stalled is how long a commit must be blocked by a disk that hangs or is full, and Stuck by anything else: overload, locks and
 	// backups block for a while too, and are no failures.
 	Stalled, Stuck time.Duration
+	// CutOff is how long commits must have waited, and their ackers have heard nothing from the primary, before these are asked to
+	// serve.
+	CutOff time.Duration
 	// Lonely is how long commits must have waited for ackers that do not hear the primary before it may go on alone.
 	Lonely time.Duration
 	// Winner is how long an unheard or unreachable winner is waited for.
@@ -47,6 +50,7 @@ func DefaultRules() Rules {
 		Hung:     3 * time.Second,
 		Stalled:  time.Second,
 		Stuck:    3 * time.Second,
+		CutOff:   2 * time.Second,
 		Lonely:   5 * time.Second,
 		Winner:   1500 * time.Millisecond,
 		Patience: time.Second,

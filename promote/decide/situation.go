@@ -16,6 +16,8 @@ const (
 	PrimaryClosed = "PrimaryClosed"
 	// PrimaryStuck: the server answers, but no commit gets through, and not because ackers are missing.
 	PrimaryStuck = "PrimaryStuck"
+	// PrimaryCutOff: the server is well, its commits wait for acknowledgements, and its ackers, which can be reached, do not hear it.
+	PrimaryCutOff = "PrimaryCutOff"
 	// Switchover: somebody asked for it.
 	Switchover = "Switchover"
 	// SwitchoverUndone: the former primary did not close in time and keeps the reign.

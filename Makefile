@@ -31,7 +31,7 @@ test: ## every test, on real servers of both families
 	else echo "MySQL cannot be had here: ITS TESTS ARE SKIPPED" >&2; fi; \
 	scripts/get-netlab && unshare -mn true || echo "No namespaces can be had here: CHAOS IS SKIPPED" >&2; \
 	set -x; BATON_REQUIRE_DB=$$families go test -race -shuffle=on -timeout 15m -p 2 ./... && \
-	go test -count=1 ./discovery # again without the race detector: with 50 members
+	go test -count=1 -parallel 4 ./discovery ./internal/bubble # again without the race detector: with 50 members, in every shape
 
 matrix: ## the rooms that talk to real servers, on MariaDB 11.8 as well
 	@scripts/get-mariadb

@@ -12,7 +12,7 @@ import (
 
 // held is how long a network stays broken, and late the part at the end of it in which what should work has to.
 const (
-	held = 8 * time.Second
+	held = 6 * time.Second
 	late = 2 * time.Second
 )
 
@@ -24,6 +24,7 @@ func TestEveryDivision(t *testing.T) {
 		if len(all) != want {
 			t.Fatalf("%d divisions of %d nodes, want %d", len(all), size, want)
 		}
+		all = slices.DeleteFunc(all, func(p partition) bool { return len(p) == 1 }) // it divides nothing
 		for i, p := range some(all) {
 			t.Run(p.String(), func(t *testing.T) {
 				t.Parallel()
@@ -116,7 +117,7 @@ func shapes(size int) (all []shape) {
 			if a != b && (size == 3 || b == (a+1)%size) {
 				add(fmt.Sprintf("no way from %d to %d", a+1, b+1), func(w *world) { w.cutOneWay(w.nodes[a], w.nodes[b]) })
 			}
-			if a < b {
+			if a < b && (size == 3 || a == 0 || b == a+1) { // the first reigns
 				add(fmt.Sprintf("no link between %d and %d", a+1, b+1), func(w *world) { w.cut(w.nodes[a], w.nodes[b]) })
 			}
 		}
@@ -133,7 +134,9 @@ func shapes(size int) (all []shape) {
 			add(fmt.Sprintf("a chain that begins at %d", a+1), func(w *world) { w.keepOnly(a, size-1) })
 		}
 	}
-	add("a ring", func(w *world) { w.keepOnly(0, size) })
+	if size > 3 {
+		add("a ring", func(w *world) { w.keepOnly(0, size) })
+	}
 	add("a ring of one direction", func(w *world) {
 		for i, n := range w.nodes {
 			w.cutOneWay(w.nodes[(i+1)%size], n)

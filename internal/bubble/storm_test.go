@@ -17,7 +17,7 @@ import (
 )
 
 // stormTime is how long faults rain, a new one every 50 ms to 1.5 s.
-const stormTime = 40 * time.Second
+const stormTime = 30 * time.Second
 
 // blow does one thing at random, some of which mend what another broke.
 func (w *world) blow(draw *rand.Rand) {
@@ -99,7 +99,7 @@ func (w *world) mend() {
 
 // Faults at random, several at once, and in the end everything is there and everybody follows.
 func TestAStorm(t *testing.T) {
-	seeds := 10
+	seeds := 4
 	if text := os.Getenv("BATON_STORMS"); text != "" { // so many more, for who looks for something
 		seeds, _ = strconv.Atoi(text)
 	}

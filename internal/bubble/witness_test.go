@@ -20,7 +20,7 @@ const (
 	writeTime  = time.Second
 	readEvery  = 50 * time.Millisecond
 	// The same of somebody who asks a server for the present.
-	askEvery = 400 * time.Millisecond
+	askEvery = time.Second
 	askTime  = 3 * time.Second
 )
 

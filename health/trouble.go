@@ -2,6 +2,8 @@ package health
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/baton-db/baton/registry"
@@ -11,6 +13,11 @@ import (
 // primary was kept from as a replica does not matter while it reigns.
 func (v View) Troubles(d *registry.Database) []string {
 	var all []string
+	for _, id := range slices.Sorted(maps.Keys(v)) { // also who was not let in
+		if why := v[id].Impostor(d); why != "" {
+			all = append(all, why)
+		}
+	}
 	for _, m := range d.Members {
 		all = append(all, v[m.ID].hindered(d, m)...)
 		if !m.OutOf.Zero() && m.ID != d.Primary {

@@ -55,7 +55,7 @@ func (c *session) followers(ctx context.Context) ([]Follower, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: server id: %w", text, err)
 		}
-		out = append(out, Follower{ServerID: uint32(id), Host: r["Host"], Port: uint16(r.number("Port"))})
+		out = append(out, Follower{ServerID: uint32(id), Host: r["Host"], Port: r.port("Port")})
 	}
 	return out, nil
 }

@@ -131,6 +131,15 @@ func (r row) number(name string) int {
 	return n
 }
 
+// port is 0 for what is none: a number that is too large must not become another.
+func (r row) port(name string) uint16 {
+	n, err := strconv.ParseUint(r[name], 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(n)
+}
+
 // code is the number that the server gave an error, 0 for every other error.
 func code(err error) uint16 {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {

@@ -222,6 +222,9 @@ func (c *session) follows(ctx context.Context) (*Replication, GTIDSet, error) {
 	}
 	var received GTIDSet
 	for _, r := range channels {
+		if err := r.complete(); err != nil {
+			return nil, GTIDSet{}, err
+		}
 		text := r["Retrieved_Gtid_Set"]
 		if c.flavor == MariaDB {
 			text = r["Gtid_IO_Pos"]
@@ -237,9 +240,23 @@ func (c *session) follows(ctx context.Context) (*Replication, GTIDSet, error) {
 	return &out, received, nil
 }
 
+// complete returns an error for a row that does not say whether and whom a server follows: it would be taken for one that follows
+// somebody else, and be stopped.
+func (r row) complete() error {
+	for _, name := range []string{"Replica_IO_Running", "Replica_SQL_Running"} {
+		if _, ok := r[name]; !ok {
+			return fmt.Errorf("replication: no %s", name)
+		}
+	}
+	if text := r["Source_Port"]; text != "0" && r.port("Source_Port") == 0 {
+		return fmt.Errorf("replication: port %q", text)
+	}
+	return nil
+}
+
 func replication(r row) Replication {
 	out := Replication{
-		SourceHost: r["Source_Host"], SourcePort: uint16(r.number("Source_Port")), SourceUser: r["Source_User"],
+		SourceHost: r["Source_Host"], SourcePort: r.port("Source_Port"), SourceUser: r["Source_User"],
 		Receiver: ReceiverConnecting, Applier: r.on("Replica_SQL_Running"),
 		ReceiverError: r["Last_IO_Error"], ReceiverErrorNumber: r.number("Last_IO_Errno"),
 		ApplierError: r["Last_SQL_Error"], ApplierErrorNumber: r.number("Last_SQL_Errno"),

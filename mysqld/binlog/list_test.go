@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/baton-db/baton/mysqld"
@@ -54,6 +56,30 @@ func FuzzBefore(f *testing.F) {
 		}
 		if set, bad := mysqld.ParseGTIDSet(mysqld.MariaDB, got); err == nil && bad == nil && got == "" != set.IsEmpty() {
 			t.Errorf("%q is %q", got, set)
+		}
+	})
+}
+
+// FuzzNames holds that an index, of relay logs or binary logs, names as many files as it has lines with something in them.
+func FuzzNames(f *testing.F) {
+	for _, s := range []string{"./bin.000001\n/elsewhere/bin.000002\n\n", "relay-bin.999999\nrelay-bin.1000000\n", "", "\n", "no end", "a\r\nb", "../up\n", "\x00\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		want := 0
+		for line := range strings.SplitSeq(text, "\n") {
+			if line != "" {
+				want++
+			}
+		}
+		all := names("/var/lib/mysql", text)
+		if len(all) != want {
+			t.Errorf("%q: %d files, want %d", text, len(all), want)
+		}
+		for _, path := range all {
+			if !filepath.IsAbs(path) {
+				t.Errorf("%q: %q is no whole path", text, path)
+			}
 		}
 	})
 }

@@ -194,16 +194,21 @@ func Index(path string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read index of binary logs: %w", err)
 	}
+	return names(filepath.Dir(path), string(text)), nil
+}
+
+// names are the files that the text of an index names, which is in dir.
+func names(dir, text string) []string {
 	var all []string
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		name := strings.TrimSuffix(line, "\n")
 		if name == "" {
 			continue
 		}
 		if !filepath.IsAbs(name) {
-			name = filepath.Join(filepath.Dir(path), name)
+			name = filepath.Join(dir, name)
 		}
 		all = append(all, name)
 	}
-	return all, nil
+	return all
 }

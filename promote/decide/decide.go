@@ -294,7 +294,7 @@ func (e election) housekeeping() Decision {
 			continue
 		}
 		h, fresh := e.fresh(m.ID)
-		follows := fresh && h.Guard.Follows == e.d.Epoch && h.Guard.CaughtUp && h.Guard.Diverged == ""
+		follows := fresh && h.Guard.Follows == e.d.Epoch && h.Guard.CaughtUp && h.Guard.Diverged == "" && h.Impostor(e.d) == ""
 		if follows && !e.d.IsAcker(m.ID) && e.mayAct(m) && e.d.Change == nil {
 			return Decision{Command: &registry.AddAcker{Database: e.d.Name, Epoch: e.d.Epoch, Instance: m.ID, AtMillis: e.clock.NowMillis,
 				Cause: registry.Cause{Code: AckerAdded, Detail: fmt.Sprintf("%s holds everything that %s had when it connected", m.ID, e.d.Primary)}}}

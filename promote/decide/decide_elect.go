@@ -150,6 +150,9 @@ func (e election) heard() ([]voter, error) {
 			continue
 		}
 		p, err := e.parse(text)
+		if err != nil && m.ID == e.d.Former {
+			continue // another server may be in its place: the ackers need no word of it
+		}
 		if err != nil {
 			return nil, fmt.Errorf("position of %s: %w", m.ID, err)
 		}

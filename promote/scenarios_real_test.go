@@ -226,7 +226,7 @@ func TestANewerServerIsNotPromotedOverAnOlderOne(t *testing.T) {
 			t.Fatalf("the newer one was elected: %+v", d.History)
 		}
 		for _, id := range d.Ackers {
-			d = c.follows(id)
+			c.follows(id)
 		}
 		d = c.follows("db3")
 	}

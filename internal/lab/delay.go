@@ -10,3 +10,8 @@ func DelayStatements(family Family, seconds int) []string {
 	}
 	return []string{"STOP REPLICA SQL_THREAD", fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_DELAY = %d", seconds), "START REPLICA SQL_THREAD"}
 }
+
+// PlainStatements make a MariaDB replica of a newer release accept a source without TLS, which it demands by default.
+func PlainStatements() []string {
+	return []string{"STOP SLAVE", "CHANGE MASTER TO MASTER_SSL = 0", "START SLAVE"}
+}

@@ -77,7 +77,7 @@ func (a *Agent) open() error {
 	if a.lock, err = lockDir(a.cfg.DataDir); err != nil {
 		return err
 	}
-	if a.port, err = a.machine.Listen("tcp", a.cfg.API); err != nil {
+	if a.port, err = listen(a.machine.Listen, a.cfg.API); err != nil {
 		return portInUse("listen.api", a.cfg.API, err)
 	}
 	if err := a.identify(); err != nil {

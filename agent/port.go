@@ -3,12 +3,27 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/baton-db/baton/internal/portuse"
 )
+
+// listen opens the TCP port. What a node before this one in the same process had open is held on, by nobody whom /proc knows,
+// by a child that was forked and has not yet become another program: that lasts milliseconds and is waited for.
+func listen(open func(network, address string) (net.Listener, error), addr string) (net.Listener, error) {
+	for wait := time.Millisecond; ; wait *= 2 {
+		l, err := open("tcp", addr)
+		ap, parseErr := netip.ParseAddrPort(addr)
+		if parseErr != nil || !errors.Is(err, syscall.EADDRINUSE) || portuse.Holder("tcp", ap) != "" || wait > 250*time.Millisecond {
+			return l, err
+		}
+		time.Sleep(wait)
+	}
+}
 
 // portInUse explains why a TCP port could not be bound, naming the process that has it.
 func portInUse(field, addr string, err error) error {

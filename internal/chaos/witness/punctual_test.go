@@ -15,6 +15,7 @@ func TestAPauseEndsInTimeAlthoughNobodyIsThereToEndIt(t *testing.T) {
 		healed := 0
 		undo := witness.Punctual(func(context.Context) error { healed++; return nil }, time.Second)
 		time.Sleep(1100 * time.Millisecond) // in the bubble
+		synctest.Wait()
 		if healed != 1 {
 			t.Errorf("after 1.1 s it was healed %d times, want once", healed)
 		}

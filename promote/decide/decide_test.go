@@ -300,6 +300,7 @@ func TestAHandOverEndsInAReign(t *testing.T) {
 		{"its agent fell silent", group(3).closing().unheard("db1", 2*time.Second), "escalate 2 PrimarySilent"},
 		{"its agent is quiet for a moment", group(3).closing().unheard("db1", time.Second), "waiting Switchover"},
 		{"it restarted and cannot prove itself", closed().amnesiac("db1"), "escalate 2 PrimaryRestarted"},
+		{"the wanted winner takes writes: commits may wait in it, for whoever follows it", closed().change("db2", func(h *health.Heard) { h.ReadOnly = false }), "waiting Switchover"},
 		{"it does not close in time", group(3).closing().inPhase(limit), "elect 2 db1 by kept base u1:1-9 ackers db2+db3 k 1 (SwitchoverUndone)"},
 		{"the wanted winner does not promise", closed().guard("db2", func(g *health.Guard) { g.Promise = 1 }), "waiting Switchover"},
 		{"nor for half the time", closed().guard("db2", func(g *health.Guard) { g.Promise = 1 }).inPhase(limit / 2),

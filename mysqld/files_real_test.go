@@ -1,0 +1,43 @@
+package mysqld_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/baton-db/baton/internal/lab"
+	"github.com/baton-db/baton/mysqld"
+)
+
+// A server that may open no file any more greets nobody. What baton has open goes on, so it is no failure.
+func TestAServerWithoutAFreeFileDescriptorIsStillLookedAt(t *testing.T) {
+	families(t, func(t *testing.T, bin *lab.Binaries) {
+		p := reign(t, bin, 2)[0]
+		p.must(p.Warm(t.Context()))
+		p.must(p.Canary(t.Context(), "db1"))
+		p.status()
+		pid, free := p.lab.Pid(), uint64(0)
+		for { // a file gets the lowest number that is free
+			if _, err := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", pid, free)); err != nil {
+				break
+			}
+			free++
+		}
+		var was unix.Rlimit
+		p.must(unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &was))
+		p.must(unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: free, Max: was.Max}, nil))
+		t.Cleanup(func() { _ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &was, nil) })
+		if err := mysqld.Probe(shortly(t), p.lab.Addr().String()); err == nil {
+			t.Error("it greets, so it has found a descriptor")
+		}
+		if st := p.status(); st.ReadOnly {
+			t.Error("it says that it is closed")
+		}
+		p.must(p.Canary(t.Context(), "db1"))
+		if _, err := p.Process(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -91,14 +91,22 @@ func ready(v api.DatabaseView, followers int) bool {
 		heard := i.Report != nil && i.AgeMillis != nil && max(*i.AgeMillis, i.Report.UnreachableMillis) < unheard.Milliseconds()
 		switch {
 		case i.Instance == d.Primary:
-			if !heard || i.Report.Guard.Open != d.Epoch {
+			if !heard || i.Report.Guard.Open != d.Epoch || i.Report.Canary.BlockedMillis > 0 {
 				return false
 			}
-		case heard && i.Report.Guard.Follows == d.Epoch && i.Report.Guard.CaughtUp:
+		case heard && follows(i, d.Epoch):
 			follow++
 		}
 	}
 	return follow >= followers
+}
+
+// follows reports whether a replica would count in an election that began now: it receives, and remembers what it acknowledges.
+// One that has just begun to acknowledge may not yet, and a fault in that moment would be the second.
+func follows(i api.InstanceView, epoch registry.Epoch) bool {
+	r := i.Report
+	receives := r.Replication != nil && r.Replication.Receiver == "running" && r.Replication.SilenceMillis < unheard.Milliseconds()
+	return receives && r.Guard.Follows == epoch && r.Guard.CaughtUp && !r.Guard.Amnesiac
 }
 
 // Inject does one fault to the present primary and waits until a write was acknowledged in a new epoch.

@@ -275,6 +275,8 @@ func rest(v Verb, err error) time.Duration {
 		return 50 * time.Millisecond
 	case v == Rejoin:
 		return time.Second
+	case v == Measure:
+		return 200 * time.Millisecond // nobody waits for it
 	}
 	return 20 * time.Millisecond
 }

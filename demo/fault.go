@@ -105,7 +105,7 @@ func ready(v api.DatabaseView, followers int) bool {
 // One that has just begun to acknowledge may not yet, and a fault in that moment would be the second.
 func follows(i api.InstanceView, epoch registry.Epoch) bool {
 	r := i.Report
-	receives := r.Replication != nil && r.Replication.Receiver == "running" && r.Replication.SilenceMillis < unheard.Milliseconds()
+	receives := r.Replication != nil && r.Replication.Receiver == "running" && r.Replication.Applier && r.Replication.SilenceMillis < unheard.Milliseconds()
 	return receives && r.Guard.Follows == epoch && r.Guard.CaughtUp && !r.Guard.Amnesiac
 }
 

@@ -9,7 +9,10 @@ import (
 	"github.com/baton-db/baton/registry"
 )
 
-// Heal waits until all followers follow and may acknowledge. A diverged server is given the data directory of another replica,
+// steady is for how long all must have followed: what somebody wrote on a replica shows when the next write reaches it.
+const steady = time.Second
+
+// Heal waits until all followers have followed for a second, and may acknowledge. A diverged server is given the data directory of another replica,
 // as an operator would who restores a snapshot; where nobody else follows it gets an empty one, and copies everything from
 // the primary's binary logs. It returns who was.
 func (r *Rig) Heal(ctx context.Context, followers int) ([]registry.InstanceID, error) {
@@ -18,9 +21,15 @@ func (r *Rig) Heal(ctx context.Context, followers int) ([]registry.InstanceID, e
 	var wiped []registry.InstanceID
 	// An agent calls a server diverged until it has looked at the emptied one.
 	again := map[registry.InstanceID]time.Time{}
+	var since time.Time
 	for limit.Err() == nil {
 		v, err := r.Client.Database(limit, databaseName, api.Stale)
-		if err == nil && ready(v, followers) {
+		switch {
+		case err != nil || !ready(v, followers):
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) >= steady:
 			return wiped, nil
 		}
 		for _, i := range v.Instances {

@@ -50,6 +50,8 @@ func TestWhoCouldForgetWithThePowerCountsForLittle(t *testing.T) {
 		{"a torn one is not read from", group(3).torn("db3"), "rotation db3 NotDurable"},
 		{"it proves nothing", fenced(3).torn("db3"), "waiting AckersMissing"},
 		{"with k = 2 it need not", fenced(5).k(2).torn("db2"), "elect 2 db3 by fenced base u1:1-9 ackers db4+db5 k 2 (Elected)"},
+		{"it is not elected although all could follow it", fenced(4).settled("u1:1-9").runs("8.0.36", "8.0.36", "8.4.0", "8.4.0").torn("db2"),
+			"elect 2 db3 by settled base u1:1-9 ackers db4 k 1 (Elected)"},
 		{"it is handed nothing", group(3).closing().closed("u1:1-9").torn("db2"), "waiting Switchover"},
 		{"a torn former primary does not speak for itself", group(3).fencing().closed("u1:1-9").torn("db1").fenced("db2", "u1:1-9"), "waiting AckersMissing"},
 		{"whole ackers do without it", group(4).fencing().closed("u1:1-9").torn("db1").fenced("db2", "u1:1-9").fenced("db3", "u1:1-9").fenced("db4", "u1:1-9"),

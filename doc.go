@@ -38,6 +38,7 @@
 //	           a dead server had not committed
 //	promote    promote/decide decides who is primary, promote makes the local mysqld obey, promote/rejoin brings one back that diverged;
 //	           promote/promise, promote/recall and promote/lease are what a guard has promised, remembers and may still do;
+//	           promote/power puts back settings by which commits survive a loss of power, and remembers who may have lost some
 //	           promote/upstream asks a source from which nothing comes whether it takes writes
 //	dnsserver  answers DNS questions from the records last published
 //	hostsgen   keeps a marked block of a hosts file equal to the records

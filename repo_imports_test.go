@@ -13,7 +13,7 @@ const module = "github.com/baton-db/baton"
 // rooms are all rooms that one node is made of.
 var rooms = []string{
 	"registry", "raft", "discovery", "health", "mysqld", "mysqld/gtid", "mysqld/process", "mysqld/binlog", "mysqld/archive", "mysqld/offline", "promote", "dnsserver", "hostsgen", "identity", "identity/founder", "api", "api/server",
-	"registry/codec", "promote/decide", "promote/rejoin", "promote/upstream", "api/operate", "api/strict", "agent/standing",
+	"registry/codec", "promote/decide", "promote/rejoin", "promote/upstream", "promote/power", "api/operate", "api/strict", "agent/standing",
 }
 
 // picture says which of our own packages the code of each package may import: doc.go, as a table. Tests, and packages
@@ -50,6 +50,7 @@ var picture = map[string][]string{
 	"promote/recall":   {"health", "mysqld"},
 	"promote/rejoin":   {"registry", "health", "mysqld", "mysqld/process", "mysqld/archive", "mysqld/offline", "internal/durable"},
 	"promote/upstream": {"health", "mysqld", "internal/beat"},
+	"promote/power":    {"registry", "health", "mysqld", "mysqld/process", "internal/beat", "internal/durable"},
 	"api":              {"registry", "registry/codec", "health", "internal/beat"},
 	"api/strict":       {},
 	"api/operate":      {"registry", "health", "mysqld", "api"},

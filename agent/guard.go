@@ -14,6 +14,7 @@ import (
 	"github.com/baton-db/baton/internal/beat"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote"
+	"github.com/baton-db/baton/promote/power"
 	"github.com/baton-db/baton/promote/rejoin"
 	"github.com/baton-db/baton/promote/upstream"
 	"github.com/baton-db/baton/registry"
@@ -35,6 +36,7 @@ type keeper struct {
 	guard    *promote.Guard
 	returner *rejoin.Returner
 	upstream *upstream.Watch
+	power    *power.Watch
 	nudge    chan struct{} // of one: there is something new to report
 	boot     string
 	seq      uint64
@@ -69,6 +71,11 @@ func (a *Agent) newKeeper(send func(health.Report)) (*keeper, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("guard of %s: %w", d.Instance, err), server.Close())
 	}
+	k.power, err = power.New(power.Config{Database: d.Name, Instance: d.Instance, Dir: filepath.Join(cfg.DataDir, "guard"), Notify: k.poke,
+		Logger: log.With("room", "promote")}, server, k.checker, feed)
+	if err != nil {
+		return nil, errors.Join(err, server.Close())
+	}
 	k.upstream = upstream.New(server, k.checker, account, log.With("room", "promote"))
 	return k, nil
 }
@@ -90,6 +97,7 @@ func (k *keeper) parts() []part {
 		{"guard", k.guard.Run},
 		{"return", k.returner.Run},
 		{"source", k.upstream.Run},
+		{"settings", k.power.Run},
 		{"reports", k.report},
 	}
 }
@@ -139,6 +147,7 @@ func (k *keeper) compose() health.Report {
 	r.Returning, r.Archived = k.returner.Report()
 	health.Describe(k.checker.Latest(), &r)
 	k.upstream.Describe(&r)
+	k.power.Describe(&r)
 	if f := k.findings.Load(); f != nil {
 		r.Preflight, r.Findings = true, *f
 	}
@@ -187,7 +196,7 @@ func (k *keeper) lookAtSettings(ctx context.Context, said map[string]bool) time.
 	again := preflightEvery
 	all := make([]health.Finding, 0, len(found))
 	for _, f := range found {
-		all = append(all, health.Finding{Code: f.Code, Setting: f.Setting, Have: f.Have, Want: f.Want, Why: f.Why, Fix: f.Fix, Fatal: f.Fatal})
+		all = append(all, health.Finding{Code: f.Code, Setting: f.Setting, Have: f.Have, Want: f.Want, Why: f.Why, Fix: f.Fix, Fatal: f.Fatal, Volatile: f.Volatile})
 		if f.Fatal {
 			again = preflightSoon
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/promote"
 	"github.com/baton-db/baton/promote/lease"
+	"github.com/baton-db/baton/promote/power"
 	"github.com/baton-db/baton/promote/rejoin"
 	"github.com/baton-db/baton/promote/upstream"
 )
@@ -39,6 +40,7 @@ type DatabaseServer interface {
 	promote.Server
 	rejoin.Server
 	upstream.Server
+	power.Server
 	Warm(ctx context.Context) error
 	Preflight(ctx context.Context) ([]mysqld.Finding, error)
 	Close() error

@@ -87,7 +87,7 @@ func (b *Board) wake() {
 func differs(a, b Report) bool {
 	ga, gb := a.Guard, b.Guard
 	ga.Doing, gb.Doing, ga.Problem, gb.Problem, ga.Stuck, gb.Stuck = "", "", "", "", "", ""
-	return ga != gb || a.Boot != b.Boot || a.Process != b.Process || a.Incarnation != b.Incarnation ||
+	return ga != gb || a.Power != b.Power || a.Boot != b.Boot || a.Process != b.Process || a.Incarnation != b.Incarnation ||
 		a.UnreachableMillis != 0 || b.UnreachableMillis != 0 || b.Canary.DiskMillis != 0 || a.ReadOnly != b.ReadOnly
 }
 

@@ -50,6 +50,7 @@ type Report struct {
 	// Preflight says that the settings were looked at, and Findings what is wrong with them.
 	Preflight bool      `json:"preflight"`
 	Findings  []Finding `json:"findings,omitempty"`
+	Power     Power     `json:"power,omitzero"`
 }
 
 // Replication is how the server follows its source.
@@ -128,6 +129,8 @@ type Finding struct {
 	Why     string `json:"why"`
 	Fix     string `json:"fix"`
 	Fatal   bool   `json:"fatal"` // the server may not acknowledge while this is so
+	// Volatile: what it has acknowledged or committed may be gone, or not be sent on, after it was started again.
+	Volatile bool `json:"volatile,omitempty"`
 }
 
 // Heard is the newest report of one instance and how long ago it came.

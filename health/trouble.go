@@ -23,6 +23,7 @@ func (v View) Troubles(d *registry.Database) []string {
 		if !m.OutOf.Zero() && m.ID != d.Primary {
 			all = append(all, fmt.Sprintf("not read from: %s", m.OutOf))
 		}
+		all = append(all, v[m.ID].Power.troubles(m.ID)...)
 		var unsafe []string
 		for _, f := range v[m.ID].Findings {
 			if f.Fatal {

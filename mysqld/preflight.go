@@ -18,6 +18,8 @@ type Finding struct {
 	Fix     string // a statement for an administrator, or lines for the server's configuration file
 	// Fatal says that acknowledged transactions can be lost, or a second writer come up, while it is so.
 	Fatal bool
+	// Volatile says that what this server has acknowledged or committed may be gone, or not be sent on, after it was started again.
+	Volatile bool
 }
 
 // severity is how bad a wrong setting is.
@@ -25,6 +27,7 @@ type severity string
 
 const (
 	loses    severity = "loses"    // the promises do not hold
+	forgets  severity = "forgets"  // as well, and the server counts for little: Finding.Volatile
 	hinders  severity = "hinders"  // failover is slower or blinder than it should be
 	optional severity = "optional" // hinders, and only where the server has the setting
 )
@@ -42,18 +45,18 @@ type rule struct {
 // rules are the settings that every server needs, and those of each family.
 func rules(flavor Flavor) []rule {
 	common := []rule{
-		{"BT-3204", "log_bin", "ON", loses, true, "commits must be in the binary log to reach a replica"},
+		{"BT-3204", "log_bin", "ON", forgets, true, "commits must be in the binary log to reach a replica"},
 		{"BT-3203", "binlog_format", "ROW", loses, false, "replicas must apply rows, not repeat statements"},
-		{"BT-3201", "sync_binlog", "1", loses, false, "a commit must survive a crash of the machine"},
-		{"BT-3202", "innodb_flush_log_at_trx_commit", "1", loses, false, "a commit must survive a crash of the machine"},
-		{"BT-3205", "sync_relay_log", "1", loses, false, "what a replica acknowledges must survive a crash of its machine"},
+		{"BT-3201", "sync_binlog", "1", forgets, false, "a commit must survive a crash of the machine"},
+		{"BT-3202", "innodb_flush_log_at_trx_commit", "1", forgets, false, "a commit must survive a crash of the machine"},
+		{"BT-3205", "sync_relay_log", "1", forgets, false, "what a replica acknowledges must survive a crash of its machine"},
 		{"BT-3214", "rpl_semi_sync_source_wait_point", "AFTER_SYNC", loses, false, "a row must not be seen before it is acknowledged"},
 		{"BT-3215", "rpl_semi_sync_source_timeout", ">=" + strconv.Itoa(never), loses, false, "a commit must wait for its acknowledgements and not go on without"},
 		{"BT-3216", "rpl_semi_sync_source_wait_no_replica", "ON", loses, false, "a commit must wait also while no replica is connected"},
 	}
 	if flavor == MariaDB {
 		return append(common,
-			rule{"BT-3207", "log_slave_updates", "ON", loses, true, "a replica must have in its binary log what it will send as primary"},
+			rule{"BT-3207", "log_slave_updates", "ON", forgets, true, "a replica must have in its binary log what it will send as primary"},
 			rule{"BT-3208", "gtid_strict_mode", "ON", loses, false, "a divergence must stop replication instead of passing unseen"},
 			rule{"BT-3218", "slave_net_timeout", "<=4", hinders, false, "a receiver must notice a silent source soon"},
 			rule{"BT-3209", "rpl_semi_sync_replica_kill_conn_timeout", "1", hinders, false, "stopping a receiver whose source hangs takes this long and more"})
@@ -61,8 +64,8 @@ func rules(flavor Flavor) []rule {
 	return append(common,
 		rule{"BT-3210", "gtid_mode", "ON", loses, false, "positions are GTID sets"},
 		rule{"BT-3211", "enforce_gtid_consistency", "ON", loses, false, "every transaction must have one GTID"},
-		rule{"BT-3207", "log_replica_updates", "ON", loses, true, "a replica must have in its binary log what it will send as primary"},
-		rule{"BT-3212", "relay_log_recovery", "OFF", loses, true, "a restart must not throw away what a replica has acknowledged"},
+		rule{"BT-3207", "log_replica_updates", "ON", forgets, true, "a replica must have in its binary log what it will send as primary"},
+		rule{"BT-3212", "relay_log_recovery", "OFF", forgets, true, "a restart must not throw away what a replica has acknowledged"},
 		rule{"BT-3213", "replica_preserve_commit_order", "ON", loses, false, "a replica must not commit a later transaction before an earlier one"},
 		rule{"BT-3217", "skip_replica_start", "ON", loses, true, "a server that restarts must not acknowledge for a primary that was replaced"},
 		rule{"BT-3219", "performance_schema", "ON", hinders, true, "heartbeats are not counted without it"},
@@ -111,7 +114,8 @@ func (r rule) check(f *features, have row) []Finding {
 	if ok && r.met(value) {
 		return nil
 	}
-	return []Finding{{Code: r.code, Setting: f.spelledIn(r.setting), Have: value, Want: r.want, Why: r.why, Fix: r.fix(f), Fatal: r.bad == loses}}
+	return []Finding{{Code: r.code, Setting: f.spelledIn(r.setting), Have: value, Want: r.want, Why: r.why, Fix: r.fix(f),
+		Fatal: r.bad == loses || r.bad == forgets, Volatile: r.bad == forgets}}
 }
 
 // spelledIn is the server's own name of any setting.

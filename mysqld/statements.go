@@ -74,6 +74,9 @@ func (f *features) speak() dialect {
 			columns = append(columns, "@@GLOBAL."+f.spelled(name)+" AS "+name)
 		}
 	}
+	for _, name := range lasting() {
+		columns = append(columns, "@@GLOBAL."+name+" AS "+name)
+	}
 	d.closed = "SELECT @@GLOBAL.read_only AS read_only"
 	d.state, d.written = "SELECT "+strings.Join(columns, ", "), "SELECT "+committed
 	if f.offers("rpl_semi_sync_replica_enabled") {

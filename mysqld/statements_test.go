@@ -60,6 +60,8 @@ func everyStatement(f features) string {
 		{"follow first", f.point(plain, setAutoPosition)}, {"follow next", f.point(plain, keepAutoPosition)}, {"follow by TLS", f.point(secured, keepAutoPosition)},
 		{"start both", textStartBoth}, {"forget source", textForgetSource}, {"heed", f.heed}, {"ask for 2", f.askFor(2)}, {"stop asking", f.stopAsking},
 		{"unlock", f.unlock}, {"mark", textMark}, {"read mark", textAskMark}, {"canary", textCanary}, {"nudge", textNudge},
+		{"tighten", strings.Join(tighten(row{"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "2", "sync_relay_log": "10000"}), "; ")},
+		{"sync a replica", textSyncLogs + "; " + textSyncEngines}, {"sync a source", textSyncByCommit}, {"who set it", textWhoSet},
 		{"close", f.close}, {"open", f.open}, {"sessions", textSessions}, {"self", textSelf},
 	} {
 		fmt.Fprintf(&b, "%-14s %s\n", line[0], line[1])

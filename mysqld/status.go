@@ -28,6 +28,8 @@ type Status struct {
 	// Replication is nil on a server that is not set to follow anybody.
 	Replication *Replication
 	SemiSync    SemiSync
+	// Loose are the settings with which a loss of power could take what was committed or received here, as "sync_binlog = 0".
+	Loose []string
 }
 
 // Position is everything this server holds, committed or not: what counts in an election.
@@ -172,7 +174,7 @@ func (c *session) self(ctx context.Context) (self, error) {
 	out := self{
 		Status: Status{
 			Flavor: c.flavor, Version: c.version, UUID: r["uuid"], ReadOnly: r.on("read_only"), Offline: r.on("offline"),
-			SemiSync: semiSync(r, counters),
+			SemiSync: semiSync(r, counters), Loose: loosened(r),
 		},
 		heedful: counters.on("rpl_semi_sync_replica_status"), beats: r["beats"], unacked: counters.number("rpl_semi_sync_source_no_tx"),
 	}

@@ -176,6 +176,9 @@ var errNoFiles = errors.New("this server is made of memory")
 func (c *connection) Warm(context.Context) error                          { return nil }
 func (c *connection) Close() error                                        { return nil }
 func (c *connection) Preflight(context.Context) ([]mysqld.Finding, error) { return nil, nil }
+func (c *connection) Tighten(context.Context) (mysqld.Tightened, error) {
+	return mysqld.Tightened{}, nil
+}
 func (c *connection) Places(context.Context) (mysqld.Places, error) {
 	return mysqld.Places{}, errNoFiles
 }

@@ -295,7 +295,10 @@ func (e election) housekeeping() Decision {
 		}
 		h, fresh := e.fresh(m.ID)
 		follows := fresh && h.Guard.Follows == e.d.Epoch && h.Guard.CaughtUp && h.Guard.Diverged == "" && h.Impostor(e.d) == ""
-		if follows && !e.d.IsAcker(m.ID) && e.mayAct(m) && e.d.Change == nil {
+		switch joins, why := follows && !e.d.IsAcker(m.ID) && e.d.Change == nil, h.Forgets(); {
+		case joins && why != "":
+			change.Waiting = registry.Cause{Code: NotDurable, Detail: fmt.Sprintf("%s is not made an acker: %s. Way out: set it right; baton db show %s says how", m.ID, why, e.d.Name)}
+		case joins && e.mayAct(m):
 			return Decision{Command: &registry.AddAcker{Database: e.d.Name, Epoch: e.d.Epoch, Instance: m.ID, AtMillis: e.clock.NowMillis,
 				Cause: registry.Cause{Code: AckerAdded, Detail: fmt.Sprintf("%s holds everything that %s had when it connected", m.ID, e.d.Primary)}}}
 		}
@@ -319,6 +322,8 @@ func (e election) outOfRotation(id registry.InstanceID) registry.Cause {
 		return registry.Cause{Code: ReplicaUnheard, Detail: fmt.Sprintf("%s does not answer", id)}
 	}
 	switch rep := h.Replication; {
+	case h.Power.Torn != "":
+		return registry.Cause{Code: NotDurable, Detail: fmt.Sprintf("%s: %s", id, h.Power.Torn)}
 	case h.Guard.Diverged != "":
 		return registry.Cause{Code: ReplicaDiverged, Detail: fmt.Sprintf("%s holds %s, which the primary lacks", id, h.Guard.Diverged)}
 	case rep == nil || !rep.Applier || rep.Receiver == "stopped" || h.Guard.Follows != e.d.Epoch:

@@ -22,7 +22,7 @@ type candidate struct {
 
 // best is the winner among those who hold base or can get it: whom the most others can follow, by their versions; who leaves
 // the fewest others with transactions that it lacks, for they would be diverged for ever; who has not been lost on such a detour
-// before; then the wanted one, the preferred, who stands in the zone of the former primary, who needs no detour, who has
+// before; who loses nothing with the power; then the wanted one, the preferred, who stands in the zone of the former primary, who needs no detour, who has
 // applied most.
 func (e election) best(voters []voter, base mysqld.GTIDSet) (candidate, bool) {
 	able := e.able(voters, base)
@@ -49,6 +49,7 @@ func (e election) best(voters []voter, base mysqld.GTIDSet) (candidate, bool) {
 			cmp.Compare(e.outruns(a.member), e.outruns(b.member)),
 			cmp.Compare(leaves[a.member.ID], leaves[b.member.ID]),
 			cmp.Compare(passed[a.member.ID], passed[b.member.ID]),
+			e.compareLasting(a.member, b.member),
 			cmp.Compare(wanted[b.member.ID], wanted[a.member.ID]),
 			cmp.Compare(a.member.Preference.Rank(), b.member.Preference.Rank()),
 			cmp.Compare(e.away(a.member), e.away(b.member)),

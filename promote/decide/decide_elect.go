@@ -62,7 +62,7 @@ func (e election) electClosed(former health.Heard, limit time.Duration) Decision
 		w := voter{member: m, text: former.Guard.ClosedPosition, position: base, ready: e.ready(m.ID)}
 		if m.ID != e.d.Former { // whose word is the proof, also when it has died since
 			h, ok := e.fresh(m.ID)
-			if !ok || h.Guard.Diverged != "" || !h.ReadOnly || !w.ready { // in one that takes writes commits may wait, for whoever follows it next
+			if !ok || h.Guard.Diverged != "" || h.Power.Torn != "" || !h.ReadOnly || !w.ready { // in one that takes writes commits may wait, for whoever follows it next
 				continue
 			}
 			if h.Guard.Promise < e.d.Epoch {
@@ -273,6 +273,7 @@ func (e election) elect(voters []voter, winner candidate, base mysqld.GTIDSet, w
 			c.CatchUp.Until = c.Base
 		}
 	}
+	c.Ackers = e.lasting(c.Ackers)
 	k, enough := e.acks(c.Ackers)
 	if c.K = e.alone(k, enough); c.K == 0 && len(c.Ackers) == 0 && !e.d.Policy.Async() && e.clock.InPhase < e.rules.Patience {
 		return Decision{} // somebody may come who acknowledges
@@ -351,7 +352,7 @@ func (e election) noCandidate(voters []voter, base mysqld.GTIDSet) registry.Caus
 		case e.delay(w.member.ID) > 0:
 			detail += fmt.Sprintf(" %s is kept %d s behind on purpose;", w.member.ID, e.delay(w.member.ID))
 		case !e.mayAct(w.member):
-			detail += fmt.Sprintf(" %s must never win, or leaves;", w.member.ID)
+			detail += fmt.Sprintf(" %s must never win, leaves, or may have lost rows;", w.member.ID)
 		case !w.ready:
 			detail += fmt.Sprintf(" %s holds everything but does not answer;", w.member.ID)
 		}

@@ -7,9 +7,9 @@ import (
 )
 
 // mayAct reports whether m may win or acknowledge. One that is kept behind on purpose may not: it would be primary, or
-// follow the next one, only when its delay is over. An operator who accepts a loss accepts that as well.
+// follow the next one, only when its delay is over. Of a torn one nobody knows what it holds. An operator who accepts a loss accepts that as well.
 func (e election) mayAct(m registry.Member) bool {
-	return m.Preference != registry.Never && m.Leaving.Zero() && (e.delay(m.ID) == 0 || e.d.Accepted != nil)
+	return m.Preference != registry.Never && m.Leaving.Zero() && (e.delay(m.ID) == 0 && e.view[m.ID].Power.Torn == "" || e.d.Accepted != nil)
 }
 
 // delay is by how many seconds id is kept behind on purpose.

@@ -77,6 +77,8 @@ const (
 	WritesAtRisk = "WritesAtRisk"
 	// LeaseRuns: a primary that nobody acknowledged may go on until its lease is over.
 	LeaseRuns = "LeaseRuns"
+	// NotDurable: a server could lose with the power what it has acknowledged or committed, or may have lost some.
+	NotDurable = "NotDurable"
 	// Paused: an operator paused the database.
 	Paused = "Paused"
 	// RegistryBehind: guards have promised more than the registry knows of: it was restored from something older.

@@ -1,6 +1,9 @@
 package health
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Returning is how a server comes back that holds what the present primary lacks.
 type Returning struct {
@@ -12,10 +15,22 @@ type Returning struct {
 	Archive string `json:"archive,omitempty"`
 	// Why says why that is done or, of a wait, what it waits for and the way out.
 	Why string `json:"why,omitempty"`
+	// Replaced says that its data is being replaced by a copy, or was removed by one that did not end: whatever it says that it
+	// holds, nothing on it counts (G2).
+	Replaced bool `json:"replaced,omitempty"`
 	// Progress is how far a copy is.
 	Progress string `json:"progress,omitempty"`
 	// Problem is why the last attempt failed.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Emptied says why nothing counts that a server says to hold, or "": a copy replaces its data, or has removed it and did not end.
+// It may say that it has every transaction, and have no row of them (G2).
+func (r Report) Emptied() string {
+	if r.Returning == nil || !r.Returning.Replaced {
+		return ""
+	}
+	return cmp.Or(r.Returning.Why, "a copy replaces it")
 }
 
 // Archived is one archive of transactions on a node's disk.

@@ -50,7 +50,7 @@ func Losses(d *registry.Database, view health.View) (losses []api.PromoteLoss, u
 	for _, m := range d.Members {
 		h := view[m.ID]
 		switch {
-		case !h.Ever() || h.Age > HeardWithin:
+		case !h.Ever() || h.Age > HeardWithin || h.Emptied() != "":
 			unheard = append(unheard, m.ID)
 		case m.ID != d.Primary && m.ID != d.Former && m.Leaving.Zero() && m.Preference != registry.Never:
 			losses = append(losses, api.PromoteLoss{Instance: m.ID, Lacks: known.Minus(has[m.ID]).String()})
@@ -85,6 +85,9 @@ func Promote(d *registry.Database, view health.View, req api.PromoteRequest, by 
 		return nil, api.NewProblem(api.CodeNoInstance, "its members: "+memberIDs(d), "%s has no replica %s", d.Name, req.To)
 	case req.To != "" && (req.To == d.Primary && d.Phase == registry.Serving || !m.Leaving.Zero() || m.Preference == registry.Never):
 		return nil, api.NewProblem(api.CodeMayNotLead, "name another one, or none", "%s reigns, leaves or may never lead", req.To)
+	case view[req.To].Emptied() != "":
+		return nil, api.NewProblem(api.CodeMayNotLead, "name another one, or wait until its copy is complete: baton db show "+string(d.Name),
+			"%s holds nothing: %s", req.To, view[req.To].Emptied())
 	case d.Phase == registry.Serving && h.Ever() && h.Age <= HeardWithin && h.Process == health.ProcessRunning && h.UnreachableMillis == 0:
 		return nil, api.NewProblem(api.CodeServes, "hand over: baton db switchover "+string(d.Name)+"; a primary without ackers: baton db policy "+string(d.Name)+" --when-alone degrade",
 			"%s is primary of %s and answers: no write need be lost", d.Primary, d.Name)

@@ -47,7 +47,8 @@ func TestALossIsAcceptedOnlyWhereItIsMeantAndNeeded(t *testing.T) {
 			h.Age = 0
 			v["db1"] = h
 		}, api.CodeServes},
-		"paused": {func(d *registry.Database, _ health.View, _ *api.PromoteRequest) { d.Policy.Paused = true }, api.CodePaused},
+		"it was emptied": {func(_ *registry.Database, v health.View, r *api.PromoteRequest) { r.To = "db2"; empty(v, "db2") }, api.CodeMayNotLead},
+		"paused":         {func(d *registry.Database, _ health.View, _ *api.PromoteRequest) { d.Policy.Paused = true }, api.CodePaused},
 	} {
 		d, view := blocked()
 		req := api.PromoteRequest{Epoch: 7, Reason: "it burned", By: "alice"}
@@ -71,6 +72,17 @@ func TestAPlanSaysWhatIsKnownToBeLost(t *testing.T) {
 	if len(losses) != 1 || losses[0].Instance != "db2" || !strings.HasSuffix(losses[0].Lacks, ":8-9") || len(unheard) != 2 {
 		t.Errorf("losses %+v, unheard %v", losses, unheard)
 	}
+	empty(view, "db2")
+	if losses, unheard = operate.Losses(d, view); len(losses) != 0 || len(unheard) != 3 {
+		t.Errorf("one that was emptied: losses %+v, unheard %v", losses, unheard)
+	}
+}
+
+// empty lets a server report that a copy which did not end has removed its data.
+func empty(v health.View, id registry.InstanceID) {
+	h := v[id]
+	h.Returning = &health.Returning{Doing: "wait", Why: "a copy did not end", Replaced: true}
+	v[id] = h
 }
 
 func TestADurabilityThatThereIsNotIsRefused(t *testing.T) {

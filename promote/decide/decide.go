@@ -75,7 +75,7 @@ func (e election) fresh(id registry.InstanceID) (health.Heard, bool) {
 // ready reports whether id could be fenced, and could win or acknowledge, now.
 func (e election) ready(id registry.InstanceID) bool {
 	h, ok := e.fresh(id)
-	return ok && !h.Process.Gone() && h.Process != health.ProcessStopped && millis(h.UnreachableMillis) < e.rules.Ready
+	return ok && !h.Process.Gone() && h.Process != health.ProcessStopped && millis(h.UnreachableMillis) < e.rules.Ready && h.Emptied() == ""
 }
 
 func millis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -160,7 +160,7 @@ func (e election) forfeit(voters []voter, lack registry.Cause) Decision {
 	}
 	winner, base, ok := e.leastLoss(voters)
 	if !ok {
-		return e.patient(lack)
+		return e.patient(e.refused(lack))
 	}
 	lost := e.known(voters).Minus(base.Union(winner.reach))
 	next := e.elect(voters, winner, base, verdict{proof, Elected, fmt.Sprintf("%s has most of what %d fenced members have; it lacks %s",

@@ -146,7 +146,7 @@ func (e election) heard() ([]voter, error) {
 		} else {
 			ok = ok && h.Guard.Fenced == e.d.Epoch
 		}
-		if !ok {
+		if !ok || h.Emptied() != "" {
 			continue
 		}
 		p, err := e.parse(text)

@@ -9,7 +9,18 @@ import (
 // mayAct reports whether m may win or acknowledge. One that is kept behind on purpose may not: it would be primary, or
 // follow the next one, only when its delay is over. Of a torn one nobody knows what it holds. An operator who accepts a loss accepts that as well.
 func (e election) mayAct(m registry.Member) bool {
-	return m.Preference != registry.Never && m.Leaving.Zero() && (e.delay(m.ID) == 0 && e.view[m.ID].Power.Torn == "" || e.d.Accepted != nil)
+	return e.view[m.ID].Emptied() == "" && m.Preference != registry.Never && m.Leaving.Zero() && (e.delay(m.ID) == 0 && e.view[m.ID].Power.Torn == "" || e.d.Accepted != nil)
+}
+
+// refused says of the winner that an operator wants why it cannot be it, where that is because it was emptied.
+func (e election) refused(lack registry.Cause) registry.Cause {
+	if e.d.Accepted == nil {
+		return lack
+	}
+	if why := e.view[e.d.Accepted.To].Emptied(); why != "" {
+		lack.Detail = fmt.Sprintf("%s, which is wanted, holds nothing: %s; %s", e.d.Accepted.To, why, lack.Detail)
+	}
+	return lack
 }
 
 // delay is by how many seconds id is kept behind on purpose.

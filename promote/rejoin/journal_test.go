@@ -12,7 +12,7 @@ import (
 
 func TestWhatIsOnDiskIsReadAsItWasWritten(t *testing.T) {
 	dir := t.TempDir()
-	j := Journal{Version: 1, Stage: Rewinding, Epoch: 7, Extra: "u:8-9", Archive: "/var/lib/baton/archive/orders-db1/a", Incarnation: "1-2-3",
+	j := Journal{Version: 1, Stage: Rewinding, Epoch: 7, Extra: "u:8-9", Archive: "/var/lib/baton/archive/orders-db1/a", Incarnation: "1-2-3", Source: "3e11fa47-71ca-11e1-9e33-c80aa9429562", Before: "1789000000.123", BegunMillis: 1789000123456, Lost: "the donor ended",
 		Tried: map[How]string{Clone: "no rights"}, WishMillis: 5}
 	f := Facts{Version: 1, Places: mysqld.Places{Flavor: mysqld.MariaDB, Version: "10.11.19", Source: "1", BaseDir: "/usr", DataDir: "/d", BinlogIndex: "/d/bin.index"},
 		Program: offline.Program{Argv: []string{"/usr/sbin/mariadbd", "--port=3306"}, Dir: "/d", UID: 100, GID: 101}}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
-	"github.com/baton-db/baton/health"
 	"github.com/baton-db/baton/mysqld"
 	"github.com/baton-db/baton/mysqld/archive"
 	"github.com/baton-db/baton/mysqld/offline"
@@ -35,6 +33,8 @@ func (r *Returner) perform(ctx context.Context, d *registry.Database, l Local, s
 		return r.start(ctx, l)
 	case DoClone:
 		return r.clone(ctx, d, l)
+	case DoConcede:
+		return r.concede(ctx, l)
 	case DoFinish:
 		return r.finish(ctx, l)
 	}
@@ -188,18 +188,8 @@ func (r *Returner) start(ctx context.Context, l Local) error {
 // finish ends a stage. Whether the server has now what it should, the guard sees.
 func (r *Returner) finish(ctx context.Context, l Local) error {
 	switch l.Journal.Stage {
-	case Cloning:
-		ctx, cancel := context.WithTimeout(ctx, askLimit)
-		defer cancel()
-		if err := r.Server.ForgetCopied(ctx); err != nil {
-			return err
-		}
-		why := "it was copied, and still has them"
-		if p, err := r.Server.CloneProgress(ctx); err == nil && p.Error != "" {
-			why = p.Error
-		}
-		// The guard sees at once whether it has; else this stands.
-		return r.begin(func(j *Journal) { j.Stage, j.Incarnation, j.Tried[Clone] = Idle, "", why })
+	case Cloning, Emptied:
+		return r.copied(ctx, l)
 	case Rewinding:
 		return r.begin(func(j *Journal) { j.Stage = Idle })
 	}
@@ -209,99 +199,4 @@ func (r *Returner) finish(ctx context.Context, l Local) error {
 			j.Tried[Rewind] = "it was taken back from its log, and had been committed in its tables"
 		}
 	})
-}
-
-var errCopying = errors.New("a copy is under way already")
-
-// mayCopy proves once more that the server has what the primary lacks, and that no copy is under way: an agent that was
-// killed may have left one.
-func (r *Returner) mayCopy(ctx context.Context, d *registry.Database, l Local) error {
-	if p, err := r.Server.CloneProgress(ctx); err == nil && p.Running {
-		return errCopying
-	}
-	extra, err := mysqld.ParseGTIDSet(r.facts.Places.Flavor, l.Journal.Extra)
-	if err != nil {
-		return err
-	}
-	theirs, err := r.theirs(ctx, d)
-	if err == nil && theirs.Contains(extra) {
-		err = errNotLacking
-	}
-	return err
-}
-
-// clone replaces the server's data, and returns when the server ends or restarts for it.
-func (r *Returner) clone(ctx context.Context, d *registry.Database, l Local) error {
-	if err := r.mayCopy(ctx, d, l); errors.Is(err, errNotLacking) {
-		return r.begin(func(j *Journal) { j.Stage, j.Incarnation = Idle, "" }) // the guard may look again
-	} else if err != nil {
-		return err
-	}
-	var failed error
-	for _, m := range donors(d, r.cfg.Instance) {
-		src, err := r.source(m)
-		if err != nil {
-			return err
-		}
-		if err := r.begin(func(j *Journal) { j.Stage, j.Incarnation = Cloning, l.Incarnation }); err != nil {
-			return err
-		}
-		r.log.Info("bring back: copying", "donor", m.ID)
-		err = r.copyFrom(ctx, src, l, m.ID)
-		if ctx.Err() != nil {
-			return ctx.Err() // whoever is next looks
-		}
-		if !refused(err) {
-			return nil // the server restarts, or has ended
-		}
-		if mysqld.DonorBusy(err) { // one at a time: it is asked again
-			return errors.Join(err, r.begin(func(j *Journal) { j.Stage, j.Incarnation = Idle, "" }))
-		}
-		failed = errors.Join(failed, fmt.Errorf("from %s: %w", m.ID, err))
-	}
-	return errors.Join(failed, r.begin(func(j *Journal) { j.Stage, j.Incarnation, j.Tried[Clone] = Idle, "", fmt.Sprint(failed) }))
-}
-
-// copyFrom copies, and reports how far it is.
-func (r *Returner) copyFrom(ctx context.Context, src mysqld.Source, l Local, donor registry.InstanceID) error {
-	ctx, cancel := context.WithTimeout(ctx, cloneLimit)
-	defer cancel()
-	watching, stop := context.WithCancel(ctx)
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-watching.Done():
-				return
-			case <-tick.C:
-			}
-			if p, err := r.Server.CloneProgress(watching); err == nil && p.Running {
-				r.set(&health.Returning{Doing: string(DoClone), Extra: l.Journal.Extra, Archive: l.Journal.Archive, Why: "copying " + string(donor),
-					Progress: fmt.Sprintf("%s: %d of %d MiB", p.Stage, p.Bytes>>20, p.Of>>20)})
-			}
-		}
-	})
-	err := r.Server.Clone(ctx, src)
-	stop()
-	watch.Wait()
-	return err
-}
-
-// refused reports whether the server itself said no, and goes on as it was. A copy that was begun ends with the server.
-func refused(err error) bool { return mysqld.Refused(err) }
-
-// donors are whom to copy, best first: replicas, which have less to do, before the primary.
-func donors(d *registry.Database, me registry.InstanceID) []registry.Member {
-	var all []registry.Member
-	for _, m := range d.Members {
-		if m.ID != me && m.ID != d.Primary && d.IsAcker(m.ID) && m.OutOf.Zero() && m.Leaving.Zero() {
-			all = append(all, m)
-		}
-	}
-	if p, ok := d.Member(d.Primary); ok && p.ID != me {
-		all = append(all, p)
-	}
-	return all
 }

@@ -63,7 +63,7 @@ func TestAnAgentThatIsKilledOnTheWayGoesOn(t *testing.T) {
 		}
 		h.dead()
 		<-h.ended
-		if a, _ := c.kept(former); a.Count != 2 {
+		if a, _ := c.kept(former); a.Count < 2 {
 			t.Errorf("begun with %+v kept", a)
 		}
 		h.cfg.Stop = func(context.Context) error { return h.lab.Kill() }

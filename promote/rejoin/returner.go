@@ -87,8 +87,13 @@ type Returner struct {
 	examined *Examined
 	started  time.Time // when baton last started the server
 	died     time.Time // when it was first seen dead; zero: it is not
+	copy     Copy      // what became of the copy that was begun, as the process copyOf says
+	copyOf   string
+	failed   time.Time // when a server that was emptied was last copied
 	report   *health.Returning
 	archived []health.Archived
+
+	attempts int // copies that were begun; Run's
 }
 
 // New reads what an earlier agent has left. A journal that cannot be read is an error: what it has begun must be finished.
@@ -137,7 +142,9 @@ func (r *Returner) Busy() string {
 	case Rewinding:
 		return "what the primary lacks is being taken back"
 	case Cloning:
-		return "it is being replaced by a copy"
+		return "it is being replaced by a copy since " + r.journal.begun()
+	case Emptied:
+		return "its data was removed by a copy that did not end: " + r.journal.Lost
 	}
 	return ""
 }
@@ -146,7 +153,15 @@ func (r *Returner) Busy() string {
 func (r *Returner) Report() (*health.Returning, []health.Archived) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.report, r.archived
+	if !r.journal.copying() {
+		return r.report, r.archived
+	}
+	out := health.Returning{Doing: string(DoNothing), Why: "what became of its copy is not known yet"}
+	if r.report != nil {
+		out = *r.report
+	}
+	out.Replaced = true
+	return &out, r.archived
 }
 
 // look is the pause between two looks while nothing changes.
@@ -191,6 +206,7 @@ func (r *Returner) once(ctx context.Context) time.Duration {
 		return look
 	}
 	r.learn(ctx)
+	r.ask(ctx)
 	l := r.local(d)
 	step := Next(d, r.cfg.Instance, l)
 	if step.Verb == DoNothing {
@@ -300,6 +316,9 @@ func (r *Returner) local(d *registry.Database) Local {
 	}
 	if l.Up {
 		l.Extra, r.examined = still(o, guard.Diverged), nil
+		if l.Copy = r.copy; r.copyOf != o.Incarnation {
+			l.Copy = Copy{Unasked: "it is another process just now"}
+		}
 	} else if r.facts != nil {
 		err := offline.Free(r.facts.Places)
 		if l.Dead = err == nil; err != nil && !errors.Is(err, offline.ErrRuns) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,6 @@ import (
 	"github.com/baton-db/baton/internal/lab"
 	"github.com/baton-db/baton/internal/lab/labtest"
 	"github.com/baton-db/baton/mysqld"
-	"github.com/baton-db/baton/mysqld/offline"
 	"github.com/baton-db/baton/promote"
 	"github.com/baton-db/baton/promote/decide"
 	"github.com/baton-db/baton/promote/rejoin"
@@ -50,7 +50,8 @@ type host struct {
 	guard    *promote.Guard
 	returner *rejoin.Returner
 	cfg      rejoin.Config
-	dead     context.CancelFunc // ends the returner alone
+	through  func(rejoin.Server) rejoin.Server // what stands between the returner and the server; nil: nothing
+	dead     context.CancelFunc                // ends the returner alone
 	ended    chan struct{}
 }
 
@@ -131,7 +132,11 @@ func (c *trio) host(s *lab.Server, edit func(*host)) {
 // renew starts a returner on what the last one has left on its disk.
 func (c *trio) renew(h *host) {
 	c.t.Helper()
-	r, err := rejoin.New(h.cfg, rejoin.Parts{Server: h.server, Guard: func() rejoin.Guard { return h.guard }, Observer: h.checker, Feed: c.log})
+	var server rejoin.Server = h.server
+	if h.through != nil {
+		server = h.through(server)
+	}
+	r, err := rejoin.New(h.cfg, rejoin.Parts{Server: server, Guard: func() rejoin.Guard { return h.guard }, Observer: h.checker, Feed: c.log})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -239,10 +244,6 @@ func (c *trio) diverge(primary registry.InstanceID) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	before, err := offline.LastLog(places)
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	// Its replicas cannot come back once they are cut off, and what is written then stays there.
 	c.exec(primary, "SET SESSION sql_log_bin = 0", "ALTER USER 'repl'@'%' ACCOUNT LOCK")
 	c.cutReplicas(primary)
@@ -252,10 +253,27 @@ func (c *trio) diverge(primary registry.InstanceID) {
 			_, _ = db.ExecContext(context.Background(), fmt.Sprintf("INSERT INTO app.t VALUES (%d, 'only there')", 2+i))
 		})
 	}
-	c.await("two writes wait on "+string(primary), func(*registry.Database) bool {
-		now, err := offline.LastLog(places)
-		return err == nil && now.Holds.Minus(before.Holds).Count() >= 2
-	})
+	c.await("two writes wait on "+string(primary), func(*registry.Database) bool { return c.onlyThere(places) == 2 })
+}
+
+// onlyThere counts the rows of diverge in the last binary log. Canaries stand there as well, so transactions are not counted; and
+// MariaDB writes the statement beside the row.
+func (c *trio) onlyThere(places mysqld.Places) int {
+	c.t.Helper()
+	index, err := os.ReadFile(places.BinlogIndex)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	names := strings.Fields(string(index))
+	last := names[len(names)-1]
+	if !filepath.IsAbs(last) {
+		last = filepath.Join(places.DataDir, last)
+	}
+	text, err := os.ReadFile(last)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return strings.Count(string(text), "only there") - strings.Count(string(text), "'only there'")
 }
 
 // cutReplicas ends the sessions in which replicas are fed.
@@ -305,7 +323,7 @@ func (c *trio) check(former registry.InstanceID) {
 		c.await("equal rows on "+string(id), func(*registry.Database) bool { return c.rows(id) == "for all,afterwards" })
 	}
 	a, text := c.kept(former)
-	if a.Count != 2 || strings.Count(text, "@2='only there'") != 2 || strings.Contains(text, "for all") {
+	if a.Count < 2 || strings.Count(text, "@2='only there'") != 2 || strings.Contains(text, "for all") {
 		c.t.Errorf("kept %+v:\n%s", a, text)
 	}
 }

@@ -34,6 +34,7 @@ const (
 	Idle      Stage = ""
 	Rewinding Stage = "rewinding" // taking transactions back from a dead server
 	Cloning   Stage = "cloning"   // replacing the data of a server that runs
+	Emptied   Stage = "emptied"   // a copy has removed its data, or may have, and was not completed
 	Starting  Stage = "starting"  // baton starts the server
 )
 
@@ -48,7 +49,8 @@ const (
 	DoRewind  Verb = "rewind"
 	DoClone   Verb = "clone"
 	DoStart   Verb = "start"
-	DoFinish  Verb = "finish" // what was begun is over: Why says how
+	DoConcede Verb = "concede" // write down that its data is gone
+	DoFinish  Verb = "finish"  // what was begun is over: Why says how
 )
 
 // Step is what to do next and why. Of a DoNothing without a Why there is nothing to bring back.
@@ -65,8 +67,14 @@ type Journal struct {
 	// Extra is the GTID set that the primary of Epoch lacked, and Archive the directory that keeps it.
 	Extra   string `json:"extra,omitempty"`
 	Archive string `json:"archive,omitempty"`
-	// Incarnation is the process that was there when a clone began.
+	// Incarnation is the process that was there when a clone began, Source the server's own UUID, and Before the copy that was
+	// made of it last until then (mysqld.CloneProgress.Begun). BegunMillis is when it began.
 	Incarnation string `json:"incarnation,omitempty"`
+	Source      string `json:"source,omitempty"`
+	Before      string `json:"before,omitempty"`
+	BegunMillis int64  `json:"begun_ms,omitempty"`
+	// Lost is how it is known that a copy was not completed.
+	Lost string `json:"lost,omitempty"`
 	// Tried are the ways by which Extra could not be taken out, with the reason; a new wish of an operator, made at WishMillis,
 	// empties it.
 	Tried      map[How]string `json:"tried,omitempty"`
@@ -96,6 +104,8 @@ type Local struct {
 	MayStart, MayClone string
 	// Waiting says that a start was made lately, and the server is not up yet.
 	Waiting bool
+	// Copy is what a server that is up says of the copy that was begun.
+	Copy Copy
 	// JustDied says that it was seen dead only lately, so that a leader may not have acted on it yet.
 	JustDied bool
 }
@@ -120,7 +130,9 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 		}
 		return Step{DoRewind, "taking back what the primary lacks"}
 	case Cloning:
-		return cloning(l)
+		return cloning(d, me, l)
+	case Emptied:
+		return emptied(d, me, l)
 	case Starting:
 		return starting(l)
 	}
@@ -150,22 +162,6 @@ func Next(d *registry.Database, me registry.InstanceID, l Local) Step {
 }
 
 func waits(format string, args ...any) Step { return Step{DoNothing, fmt.Sprintf(format, args...)} }
-
-func cloning(l Local) Step {
-	switch {
-	case l.Up && l.Incarnation != l.Journal.Incarnation:
-		return Step{DoFinish, "it is another process since the copy began"}
-	case l.Up && !l.Known:
-		return l.notFound()
-	case l.Up:
-		return Step{DoClone, "replacing it by a copy"}
-	case l.Dead && l.MayStart == "":
-		return starting(l)
-	case l.Dead:
-		return waits("it has ended after the copy. Way out: start it")
-	}
-	return waits("it restarts after the copy")
-}
 
 func starting(l Local) Step {
 	switch {

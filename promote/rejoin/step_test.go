@@ -65,7 +65,7 @@ func TestEachStepIsNamedForWhatIsSeen(t *testing.T) {
 		{"started", with(up, func(l *rejoin.Local) { l.Journal = at(rejoin.Starting) }), rejoin.DoFinish, ""},
 		{"begun to copy", with(up, func(l *rejoin.Local) { l.Journal, l.Incarnation = at(rejoin.Cloning), "1" }), rejoin.DoClone, ""},
 		{"begun to copy, and its files were not found", with(up, func(l *rejoin.Local) { l.Journal, l.Incarnation, l.Known = at(rejoin.Cloning), "1", false }), rejoin.DoNothing, "not known"},
-		{"copied and restarted", with(up, func(l *rejoin.Local) { l.Journal = at(rejoin.Cloning) }), rejoin.DoFinish, ""},
+		{"copied and restarted", with(up, func(l *rejoin.Local) { l.Journal, l.Copy.Completed = at(rejoin.Cloning), true }), rejoin.DoFinish, "complete"},
 		{"copied and ended", with(dead, func(l *rejoin.Local) { l.Journal = at(rejoin.Cloning) }), rejoin.DoStart, ""},
 		{"copied and ended for good", with(dead, func(l *rejoin.Local) { l.Journal, l.MayStart = at(rejoin.Cloning), "x" }), rejoin.DoNothing, "start it"},
 	}

@@ -136,7 +136,7 @@ func (e election) serving() Decision {
 		return Decision{Waiting: doubt}
 	}
 	if e.d.Policy.Paused {
-		return waiting(Paused, "%s, but the database is paused. Way out: resume it", failure)
+		return waiting(Paused, "%s, but the database is paused. Way out: baton db resume %s", failure, e.d.Name)
 	}
 	if lack := e.cannotReplace(); !lack.Zero() {
 		return Decision{Waiting: registry.Cause{Code: lack.Code, Detail: failure.String() + ", but " + lack.Detail}}

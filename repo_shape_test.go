@@ -139,11 +139,11 @@ var largePackages = map[string]struct {
 	"internal/lab":   {1700, "what is true of one family only stands beside what is true of both"},
 	"internal/sim":   {2600, "what can happen, to whom, and what must hold then are changed together and read side by side"},
 	"api":            {1800, "what goes over the wire stands beside the client that sends it"},
-	"cmd/baton":      {2400, "every command is half help and plan, and they share how a question is asked and shown"},
+	"cmd/baton":      {2550, "every command is half help and plan, and they share how a question is asked and shown"},
 	"promote":        {2020, "a guard is one loop, and each of its steps is a short file"},
 	"registry":       {2200, "a reign, the changes of its ackers and of its durability are one state machine, whose steps are read side by side"},
 	"mysqld":         {3200, "two dialects of one small language stand beside each other, verb by verb"},
-	"api/server":     {1700, "every answer of the door stands beside the others, with what it refuses"},
+	"api/server":     {1750, "every answer of the door stands beside the others, with what it refuses"},
 	"promote/decide": {1870, "every decision is weighed against all others of the same database"},
 }
 

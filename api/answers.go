@@ -56,6 +56,8 @@ type DatabaseSummary struct {
 	Heard      int                   `json:"heard"` // members that reported within the last 2 s
 	Why        string                `json:"why"`
 	Refusal    registry.Cause        `json:"refusal,omitzero"`
+	Paused     bool                  `json:"paused,omitempty"`
+	Pause      registry.Pause        `json:"pause,omitzero"` // since when and why it is paused
 }
 
 // MemberList is what gossip says.

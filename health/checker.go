@@ -21,6 +21,7 @@ type Server interface {
 	Process(ctx context.Context) (process.Run, error)
 	Canary(ctx context.Context, instance string) error
 	CommitsWaitForAcks(ctx context.Context) (int, error)
+	CanaryLock(ctx context.Context) (mysqld.Lock, error)
 }
 
 // CheckerConfig says how often a Checker asks. Default fills in what is zero.
@@ -291,25 +292,6 @@ func (c *Checker) canary(ctx context.Context) {
 		}
 		return false
 	})
-}
-
-// watchWaiters tells a lonely primary, whose commits wait for ackers, from a stuck one.
-func (c *Checker) watchWaiters(ctx context.Context, done <-chan struct{}) {
-	ticker := time.NewTicker(500 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-ticker.C:
-		}
-		n, err := c.server.CommitsWaitForAcks(ctx)
-		c.update(func(s *seen) bool {
-			was := s.canary.WaitingForAcks
-			s.canary.WaitingForAcks = err == nil && n > 0
-			return was != s.canary.WaitingForAcks
-		})
-	}
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -19,6 +19,7 @@ func (early) Process(context.Context) (process.Run, error) {
 }
 func (early) Canary(context.Context, string) error            { return nil }
 func (early) CommitsWaitForAcks(context.Context) (int, error) { return 0, nil }
+func (early) CanaryLock(context.Context) (mysqld.Lock, error) { return mysqld.Lock{}, nil }
 
 func TestAnAnswerCountsOnlyWithTheProcessThatGaveIt(t *testing.T) {
 	c := health.NewChecker(health.DefaultCheckerConfig(), early{})

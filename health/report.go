@@ -77,8 +77,10 @@ type Canary struct {
 	// DiskMillis is for how long of that one of the server's threads has been in one wait for a device, or the disk was full.
 	DiskMillis int64 `json:"disk_ms,omitempty"`
 	// WaitingForAcks says that commits wait for ackers: a lonely primary, not a stuck one.
-	WaitingForAcks bool   `json:"waiting_for_acks,omitempty"`
-	Error          string `json:"error,omitempty"`
+	WaitingForAcks bool `json:"waiting_for_acks,omitempty"`
+	// Lock is what it waits for because somebody else holds it: nothing is wrong with the server.
+	Lock  Lock   `json:"lock,omitzero"`
+	Error string `json:"error,omitempty"`
 }
 
 // Guard is what the guard beside the server has done. Epochs only grow, and each is on disk before it is reported (G3).

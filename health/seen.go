@@ -25,6 +25,7 @@ type seen struct {
 	movedAt     time.Time // when more was seen to be committed
 	canarySince time.Time // zero: no canary is under way
 	canary      Canary
+	lockedAt    time.Time                  // when a canary was last seen to wait for a lock
 	waits       map[process.Wait]time.Time // what threads wait for while a canary is blocked, and since when
 	full        bool                       // the disk, while a canary is blocked
 	turned      time.Time                  // when anything was last seen or said
@@ -38,7 +39,7 @@ const nap = 450 * time.Millisecond
 // may have been paused with it.
 func (s *seen) awake(now time.Time) {
 	if slept := now.Sub(s.turned); slept > nap {
-		for _, at := range []*time.Time{&s.stoppedAt, &s.askedAt, &s.heardAt, &s.movedAt, &s.canarySince} {
+		for _, at := range []*time.Time{&s.stoppedAt, &s.askedAt, &s.heardAt, &s.movedAt, &s.canarySince, &s.lockedAt} {
 			if !at.IsZero() {
 				*at = at.Add(slept)
 				if at.After(now) {
@@ -102,6 +103,9 @@ func (s *seen) observe(now time.Time) Observation {
 	}
 	if s.canarySince.IsZero() {
 		return o
+	}
+	if now.Sub(s.lockedAt) > lockHolds {
+		o.Canary.Lock = Lock{}
 	}
 	still := s.canarySince
 	if s.movedAt.After(still) {

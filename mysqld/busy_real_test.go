@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -67,6 +68,67 @@ func TestAGlobalReadLockStopsTheCanaryAndNotTheLook(t *testing.T) {
 		}
 		p.exec("UNLOCK TABLES")
 		p.must(p.Canary(t.Context(), "db1"))
+	})
+}
+
+// What a canary waits for is said in the server's words, by whom where MySQL says it; a canary that waits for acknowledgements, or
+// for a row, waits for no lock. A backup that stops no commit is none.
+func TestACanarySaysForWhichLockItWaits(t *testing.T) {
+	families(t, func(t *testing.T, bin *lab.Binaries) {
+		p := reign(t, bin, 2)[0]
+		p.must(p.Canary(t.Context(), "db1"))
+		global, stages := "Waiting for global read lock", []string(nil)
+		if bin.Family == lab.MariaDB {
+			global = "Waiting for backup lock"
+			stages = []string{"BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL", "BACKUP STAGE BLOCK_COMMIT"}
+		}
+		me := p.ask("SELECT CONNECTION_ID()")
+		waits := func(want, end string, statements ...string) {
+			t.Helper()
+			p.exec(statements...)
+			failed := make(chan error, 1)
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() { failed <- p.Canary(ctx, "db1") })
+			var got mysqld.Lock
+			until(t, "a canary waits: "+want, func() (ok bool) {
+				var err error
+				got, err = p.CanaryLock(t.Context())
+				p.must(err)
+				return got.State != ""
+			})
+			cancel()
+			wg.Wait()
+			if <-failed == nil {
+				t.Errorf("a canary went through %q", statements)
+			}
+			if got.State != want || bin.Family == lab.MySQL && (got.Session != me || got.Account != "admin@localhost") {
+				t.Errorf("%q: %+v, want %s by session %s", statements, got, want, me)
+			}
+			p.exec(end)
+			until(t, "canaries go through again", func() bool { return p.Canary(t.Context(), "db1") == nil })
+			if got, err := p.CanaryLock(t.Context()); err != nil || got != (mysqld.Lock{}) {
+				t.Errorf("after %q: %+v, %v", end, got, err)
+			}
+		}
+		waits(global, "UNLOCK TABLES", "FLUSH TABLES WITH READ LOCK")
+		waits("Waiting for table metadata lock", "UNLOCK TABLES", "LOCK TABLES baton.canary READ")
+		waits("Waiting for table metadata lock", "UNLOCK TABLES", "LOCK TABLES baton.canary WRITE")
+		if stages != nil {
+			waits(global, "BACKUP STAGE END", stages...)
+		} else {
+			p.exec("LOCK INSTANCE FOR BACKUP")
+			p.must(p.Canary(t.Context(), "db1"))
+			p.exec("UNLOCK INSTANCE")
+		}
+		p.exec("BEGIN", "SELECT * FROM baton.canary FOR UPDATE")
+		if err := p.Canary(shortly(t), "db1"); err == nil {
+			t.Error("a canary changed a row that is locked")
+		}
+		if got, err := p.CanaryLock(t.Context()); err != nil || got != (mysqld.Lock{}) {
+			t.Errorf("a canary that waits for a row waits for %+v, %v", got, err)
+		}
+		p.exec("ROLLBACK")
 	})
 }
 

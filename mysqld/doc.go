@@ -42,7 +42,8 @@
 // # Accounts
 //
 // On MySQL, baton's account needs REPLICATION CLIENT, PROCESS, RELOAD, REPLICATION_SLAVE_ADMIN, CONNECTION_ADMIN,
-// SYSTEM_VARIABLES_ADMIN and SYSTEM_USER on *.*, and SELECT on performance_schema.replication_connection_status. On MariaDB it needs SLAVE
+// SYSTEM_VARIABLES_ADMIN and SYSTEM_USER on *.*, and SELECT on performance_schema.replication_connection_status and, to name who holds a lock, on
+// performance_schema.metadata_locks. On MariaDB it needs SLAVE
 // MONITOR, BINLOG MONITOR, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, READ_ONLY ADMIN, CONNECTION ADMIN, PROCESS
 // and RELOAD. On both it needs SELECT, INSERT and UPDATE on baton.epoch and baton.canary (Tables). The account of
 // replication needs REPLICATION SLAVE and nothing else.

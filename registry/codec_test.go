@@ -56,6 +56,7 @@ func everyKind() map[string]registry.Command {
 		"accept-loss":        &registry.AcceptLoss{Database: "orders", Epoch: 2, To: "db2", Cause: why("DataLossAccepted"), AtMillis: 3300},
 		"forfeit":            &registry.Forfeit{Elect: *elect(2, "db2", "db3", registry.ProofAccepted, "db2"), Lost: "u:10-12"},
 		"put-policy":         &registry.PutDatabase{Name: "orders", Policy: policy(registry.Async, registry.Yield)},
+		"set-pause":          &registry.SetPause{Database: "orders", Paused: true, Cause: why(registry.DatabasePaused), AtMillis: 3400},
 		"refuse":             &registry.Refuse{Database: "orders", Epoch: 2, Cause: refuse, AtMillis: 2700},
 	}
 }

@@ -63,6 +63,7 @@ type Database struct {
 	Removed    []Removed  `json:"removed,omitempty"`  // who left and may not come back by itself
 	// Refusal is why baton does nothing although something is wrong, and how to unblock it (G10).
 	Refusal Cause   `json:"refusal,omitzero"`
+	Pause   Pause   `json:"pause,omitzero"` // since when and why Policy.Paused is set
 	History []Event `json:"history,omitempty"`
 }
 

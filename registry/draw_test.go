@@ -81,6 +81,10 @@ func drawCommand(t *rapid.T, s *registry.State) registry.Command {
 		return &registry.Rejoin{Database: d.Name, Epoch: drawEpoch(t, d.Epoch), Instance: drawInstance(t), Cause: drawCause(t),
 			How: rapid.SampledFrom([]string{"rewind", "clone", "wait", ""}).Draw(t, "how")}
 	}
+	if n := dice(t, 2, "pause"); n == 0 {
+		return &registry.SetPause{Database: rapid.SampledFrom([]registry.DatabaseName{"orders", "users"}).Draw(t, "db"), Paused: rapid.Bool().Draw(t, "paused"),
+			Cause: drawCause(t), AtMillis: rapid.Int64Range(0, 1e6).Draw(t, "at")}
+	}
 	return drawCatalog(t)
 }
 

@@ -80,7 +80,7 @@ func Promote(d *registry.Database, view health.View, req api.PromoteRequest, by 
 	case d.Phase == registry.Forming || d.Former == "" && d.Phase != registry.Serving:
 		return nil, api.NewProblem(api.CodeNeverElected, "start the expected members", "%s: %s", d.Name, d.Why())
 	case d.Policy.Paused:
-		return nil, api.NewProblem(api.CodePaused, "resume the database first", "%s is paused: nothing would elect a new primary", d.Name)
+		return nil, api.NewProblem(api.CodePaused, "resume it first: baton db resume "+string(d.Name), "%s is paused: nothing would elect a new primary", d.Name)
 	case req.To != "" && !member:
 		return nil, api.NewProblem(api.CodeNoInstance, "its members: "+memberIDs(d), "%s has no replica %s", d.Name, req.To)
 	case req.To != "" && (req.To == d.Primary && d.Phase == registry.Serving || !m.Leaving.Zero() || m.Preference == registry.Never):

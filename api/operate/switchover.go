@@ -61,7 +61,7 @@ func reigning(d *registry.Database) error {
 	case d.Handover != nil:
 		return api.NewProblem(api.CodeElecting, "wait until it is over", "a hand-over of %s to %s is being prepared", d.Name, d.Handover.To)
 	case d.Policy.Paused:
-		return api.NewProblem(api.CodePaused, "resume the database first", "%s is paused: nothing would elect a new primary", d.Name)
+		return api.NewProblem(api.CodePaused, "resume it first: baton db resume "+string(d.Name), "%s is paused: nothing would elect a new primary", d.Name)
 	}
 	return nil
 }

@@ -66,6 +66,9 @@ func (s *Server) status(c *call) (any, error) {
 		}
 	}
 	for _, d := range v.Databases {
+		if d.Paused {
+			worse(api.Degraded, "%s: %s: its primary is not replaced. Way out: baton db resume %s", d.Name, d.Pause, d.Name)
+		}
 		if d.Phase != registry.Serving {
 			worse(api.Down, "%s: %s", d.Name, d.Why)
 			continue
@@ -102,7 +105,7 @@ func (s *Server) summaries(st *registry.State) []api.DatabaseSummary {
 		}
 		all = append(all, api.DatabaseSummary{
 			Name: d.Name, Phase: d.Phase, Epoch: d.Epoch, Primary: d.Primary, Durability: d.Durability,
-			Members: len(d.Members), Heard: heard, Why: d.Why(), Refusal: d.Refusal,
+			Members: len(d.Members), Heard: heard, Why: d.Why(), Refusal: d.Refusal, Paused: d.Policy.Paused, Pause: d.Pause,
 		})
 	}
 	return all

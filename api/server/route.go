@@ -77,6 +77,8 @@ func operateRoutes() []Route {
 		{Method: http.MethodPost, Path: "/v1/databases/{db}/durability", Summary: "Change what an acknowledged write is worth",
 			Verb: Operate, Place: Leader, Query: []string{"wait"},
 			Request: api.DurabilityRequest{}, Response: api.DurabilityResult{}, serve: (*Server).durability},
+		{Method: http.MethodPost, Path: "/v1/databases/{db}/pause", Summary: "Leave a database alone, or no longer",
+			Verb: Operate, Place: Leader, Request: api.PauseRequest{}, Response: api.PauseResult{}, serve: (*Server).pause},
 		{Method: http.MethodPost, Path: "/v1/databases/{db}/promote", Summary: "Promote a replica although acknowledged writes may be lost",
 			Verb: Operate, Place: Leader, Query: []string{"wait"},
 			Request: api.PromoteRequest{}, Response: api.PromoteResult{}, serve: (*Server).promote},

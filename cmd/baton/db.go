@@ -12,7 +12,7 @@ import (
 
 func dbCommand(o *options) *cobra.Command {
 	parent := group(&cobra.Command{Use: "db", Short: "Look at databases, hand them over, and change who acknowledges", Example: "  baton db show orders"})
-	parent.AddCommand(dbListCommand(o), dbShowCommand(o), dbTopologyCommand(o), dbSwitchoverCommand(o), dbRemoveMemberCommand(o), dbAcksCommand(o), dbPolicyCommand(o), dbPromoteCommand(o),
+	parent.AddCommand(dbListCommand(o), dbShowCommand(o), dbTopologyCommand(o), dbSwitchoverCommand(o), dbRemoveMemberCommand(o), dbAcksCommand(o), dbPolicyCommand(o), dbPauseCommand(o), dbResumeCommand(o), dbPromoteCommand(o),
 		dbRejoinCommand(o), dbArchivedCommand(o))
 	return parent
 }

@@ -116,6 +116,18 @@ func (f *fake) handler() http.Handler {
 		_ = json.NewEncoder(w).Encode(api.DurabilityResult{Database: "orders", Index: 48215, Outcome: api.OutcomeDone, // the client says what it got
 			Wanted: cmp.Or(req.Durability, registry.Lossless), WhenAlone: cmp.Or(req.WhenAlone, registry.Block), Durability: cmp.Or(req.Durability, registry.Lossless)})
 	})
+	mux.HandleFunc("POST /v1/databases/{db}/pause", func(w http.ResponseWriter, r *http.Request) {
+		var req api.PauseRequest
+		if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		res := api.PauseResult{Database: "orders", Paused: req.Paused, Index: 48216}
+		if req.Paused {
+			res.Pause = registry.Pause{AtMillis: 1, Cause: registry.Cause{Code: registry.DatabasePaused, Detail: "by alice (" + req.By + "): " + req.Reason}}
+		}
+		_ = json.NewEncoder(w).Encode(res) // the client says what it got
+	})
 	mux.HandleFunc("POST /v1/servers", f.servers)
 	return mux
 }

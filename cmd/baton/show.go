@@ -39,6 +39,9 @@ func drawDatabase(p *page, v api.DatabaseView, events int) {
 		p.text("  because  ", d.Cause.String())
 	}
 	p.text("  writes   ", durability(d))
+	if d.Policy.Paused {
+		p.text("  PAUSED   ", strings.TrimPrefix(d.Pause.String(), "PAUSED "))
+	}
 	if l := d.Loss; l != nil {
 		known := "nothing that was heard of"
 		if l.Known != "" {

@@ -73,7 +73,11 @@ func drawDatabases(p *page, all []api.DatabaseSummary) {
 	}
 	p.row("DATABASE", "PRIMARY", "PHASE", "EPOCH", "DURABILITY", "HEARD")
 	for _, d := range all {
-		p.row(d.Name, d.Primary, d.Phase, d.Epoch, worth(d.Durability), fmt.Sprintf("%d/%d", d.Heard, d.Members))
+		phase := string(d.Phase)
+		if d.Paused {
+			phase += ",PAUSED" // one word, for those who cut columns
+		}
+		p.row(d.Name, d.Primary, phase, d.Epoch, worth(d.Durability), fmt.Sprintf("%d/%d", d.Heard, d.Members))
 	}
 }
 

@@ -27,6 +27,26 @@ func TestStatusWithoutALeaderDoesNotBlameTheConfiguration(t *testing.T) {
 	}
 }
 
+func TestAPausedDatabaseIsShownLoudly(t *testing.T) {
+	var w strings.Builder
+	p := newPage()
+	pause := registry.Pause{AtMillis: 1, Cause: registry.Cause{Code: registry.DatabasePaused, Detail: "by alice: the network"}}
+	drawDatabases(p, []api.DatabaseSummary{{Name: "orders", Phase: registry.Serving, Paused: true, Pause: pause}, {Name: "users", Phase: registry.Serving}})
+	v := ordersView()
+	d := *v.Database
+	d.Policy.Paused, d.Pause = true, pause
+	v.Database = &d
+	drawDatabase(p, v, 0)
+	if err := p.flush(&w); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"serving,PAUSED", "  PAUSED   since 1970-01-01T00:00:00Z by alice: the network"} {
+		if strings.Count(w.String(), want) != 1 {
+			t.Errorf("want %q once in\n%s", want, w.String())
+		}
+	}
+}
+
 // A script that asks whether all is well must not read yes where nothing can be decided.
 func TestStatusWithoutALeaderIsShownAndSaysSoByItsExitStatus(t *testing.T) {
 	f := newFake(t)

@@ -53,7 +53,7 @@ func narrower(line string) []string {
 	}
 	line, _, _ = strings.Cut(line, " --")
 	var all []string
-	for _, table := range []string{"replication_connection_status", "clone_status", "clone_progress"} {
+	for _, table := range []string{"replication_connection_status", "metadata_locks", "clone_status", "clone_progress"} {
 		all = append(all, strings.Replace(line, "performance_schema.*", "performance_schema."+table, 1))
 	}
 	return all

@@ -136,7 +136,7 @@ func (e election) serving() Decision {
 		return Decision{Waiting: doubt}
 	}
 	if e.d.Policy.Paused {
-		return waiting(Paused, "%s, but the database is paused. Way out: resume it", failure)
+		return waiting(Paused, "%s, but the database is paused. Way out: baton db resume %s", failure, e.d.Name)
 	}
 	if lack := e.cannotReplace(); !lack.Zero() {
 		return Decision{Waiting: registry.Cause{Code: lack.Code, Detail: failure.String() + ", but " + lack.Detail}}
@@ -164,13 +164,15 @@ func (e election) primaryFailure() (failure, doubt registry.Cause) {
 		return failure, cause(PrimaryHung, "%s does not answer its agent, but %d ackers hear it or cannot be asked", id, hears)
 	case heard && h.UnreachableMillis == 0 && h.Guard.Promise >= e.d.Epoch && h.Guard.Marked != e.d.Epoch && e.clock.InPhase > e.rules.Deaf:
 		return cause(PrimaryRestarted, "%s runs as another process since it was established", id), doubt
-	case heard && min(millis(h.Canary.BlockedMillis), millis(h.Canary.StillMillis)) >= e.rules.Stuck && !h.Canary.WaitingForAcks:
+	case heard && min(millis(h.Canary.BlockedMillis), millis(h.Canary.StillMillis)) >= e.rules.Stuck && !h.Canary.WaitingForAcks && h.Canary.Lock.Waits == "":
 		return cause(PrimaryStuck, "no commit got through on %s for %d ms", id, h.Canary.StillMillis), doubt
 	case heard && millis(h.Canary.BlockedMillis) >= e.rules.CutOff && h.Canary.WaitingForAcks && e.cutOff():
 		return cause(PrimaryCutOff, "commits on %s have waited %d ms for acknowledgements, and enough of %v are there but do not hear it",
 			id, h.Canary.BlockedMillis, e.d.Ackers), doubt
 	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck && h.Canary.WaitingForAcks:
 		return failure, cause(AckersLonely, "commits on %s have waited %d ms for ackers. Way out: bring back one of %v; to go on alone meanwhile: baton db policy %s --when-alone degrade", id, h.Canary.BlockedMillis, e.d.Ackers, e.d.Name)
+	case heard && millis(h.Canary.BlockedMillis) >= e.rules.Stuck && h.Canary.Lock.Waits != "":
+		return failure, cause(PrimaryLocked, "commits on %s have waited %d ms (%s): %s", id, h.Canary.BlockedMillis, h.Canary.Lock.Waits, h.Canary.Lock.Held())
 	case heard || e.age(id) < e.rules.Silence:
 		return failure, doubt
 	case hears == 0 && deaf > 0 && h.Probed == health.ProbeDead:
@@ -191,10 +193,14 @@ func (e election) hung(h health.Heard) bool {
 }
 
 // stalled reports whether nothing is committed on h because of its disk. A thread may have been found to wait for it a moment
-// later than the commit was.
+// later than the commit was. While somebody holds a lock nothing is committed anyhow, and a backup that froze the disk for a snapshot
+// holds one.
 func (e election) stalled(h health.Heard) bool {
-	c := h.Canary
-	return min(millis(c.BlockedMillis), millis(c.StillMillis)) >= e.rules.Stalled && millis(c.DiskMillis) >= e.rules.Stalled/2 && !c.WaitingForAcks
+	c, wait := h.Canary, e.rules.Stalled/2
+	if c.Lock.Waits != "" {
+		wait = e.rules.Stuck
+	}
+	return min(millis(c.BlockedMillis), millis(c.StillMillis)) >= e.rules.Stalled && millis(c.DiskMillis) >= wait && !c.WaitingForAcks
 }
 
 // hear counts who of ids can be asked: who has heard nothing from the primary, and who has.

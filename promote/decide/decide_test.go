@@ -90,6 +90,14 @@ func TestAPrimaryIsReplacedOnlyWhenItsFailureIsCertain(t *testing.T) {
 		{"overload: all is slow, and goes on", group(3).blocked(9000, 2500), "nothing"},
 		{"a disk is waited for, but so are ackers", group(3).disk(1000, 700).canary(1000, true), "nothing"},
 		{"no commit gets through", group(3).canary(3500, false), "revoke 2 PrimaryStuck"},
+		{"no commit gets through a lock", group(3).canary(3500, false).locked(), "waiting PrimaryLocked"},
+		{"no commit has got through a lock for an hour", group(3).canary(3_600_000, false).locked(), "waiting PrimaryLocked"},
+		{"a lock on the table of canaries alone", group(3).blocked(3500, 300).locked(), "waiting PrimaryLocked"},
+		{"a lock that a moment takes", group(3).canary(2500, false).locked(), "nothing"},
+		{"a lock waits behind a commit that waits for ackers", group(3).canary(3500, true).locked(), "waiting AckersLonely"},
+		{"a lock, and its session freezes the disk", group(3).disk(4000, 2500).locked(), "waiting PrimaryLocked"},
+		{"a lock, and the disk hangs", group(3).disk(4000, 3000).locked(), "revoke 2 PrimaryStuck"},
+		{"a lock, and the process ends", group(3).canary(9000, false).locked().process("db1", gone), "revoke 2 PrimaryGone"},
 		{"commits take long", group(3).canary(2500, false), "nothing"},
 		{"commits wait for ackers", group(3).canary(3500, true), "waiting AckersLonely"},
 		{"lonely for an hour", group(3).canary(3_600_000, true), "waiting AckersLonely"},
@@ -367,6 +375,7 @@ func TestEveryRefusalNamesAWayOut(t *testing.T) {
 		"members":    group(3).forming().never("db3"),
 		"agent lost": group(3).unheard("db1", 2*time.Second),
 		"lonely":     group(3).canary(4000, true),
+		"locked":     group(3).canary(4000, false).locked(),
 		"winner":     group(3).promoting().process("db2", gone),
 	} {
 		w := Decide(s.d, s.view, s.rules, s.clock).Waiting

@@ -18,8 +18,8 @@ type Rules struct {
 	// Frozen is how long a server whose process is stopped must not have answered its own agent, and Hung one whose process
 	// runs: that may have too much to do, and one that is stopped has not.
 	Frozen, Hung time.Duration
-	// Stalled is how long a commit must be blocked by a disk that hangs or is full, and Stuck by anything else: overload, locks and
-	// backups block for a while too, and are no failures.
+	// Stalled is how long a commit must be blocked by a disk that hangs or is full, and Stuck by anything else: overload blocks for a
+	// while too, and is no failure. For as long a disk must hang while somebody holds a lock, and a lock be held to be said.
 	Stalled, Stuck time.Duration
 	// CutOff is how long commits must have waited, and their ackers have heard nothing from the primary, before these are asked to
 	// serve.

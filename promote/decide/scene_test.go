@@ -128,6 +128,11 @@ func (s *scene) blocked(ms, still int64) *scene {
 	return s.change(s.d.Primary, func(h *health.Heard) { h.Canary.BlockedMillis, h.Canary.StillMillis = ms, still })
 }
 
+// locked says that canaries wait for a lock.
+func (s *scene) locked() *scene {
+	return s.change(s.d.Primary, func(h *health.Heard) { h.Canary.Lock = health.Lock{Waits: "Waiting for global read lock"} })
+}
+
 // disk blocks commits: nothing is committed for a while, and for part of that one thread waits for a device.
 func (s *scene) disk(still, wait int64) *scene {
 	return s.change(s.d.Primary, func(h *health.Heard) {

@@ -14,7 +14,7 @@ const (
 	// PrimaryClosed: the agent is unheard, and the server has said to an acker that it takes no writes: nobody is there to open
 	// it, because it was started again, or closed, without its agent.
 	PrimaryClosed = "PrimaryClosed"
-	// PrimaryStuck: the server answers, but no commit gets through, and not because ackers are missing.
+	// PrimaryStuck: the server answers, but no commit gets through, and not because ackers are missing or somebody holds a lock.
 	PrimaryStuck = "PrimaryStuck"
 	// PrimaryCutOff: the server is well, its commits wait for acknowledgements, and its ackers, which can be reached, do not hear it.
 	PrimaryCutOff = "PrimaryCutOff"
@@ -71,6 +71,8 @@ const (
 	AgentLost = "AgentLost"
 	// AckersLonely: commits wait because ackers are missing.
 	AckersLonely = "AckersLonely"
+	// PrimaryLocked: commits wait for a lock that a session holds, as a backup does: another server would help nobody.
+	PrimaryLocked = "PrimaryLocked"
 	// RunsAlone: commits wait for nobody, because ackers are missing and the policy is to go on.
 	RunsAlone = "RunsAlone"
 	// WritesAtRisk: whoever could win may lack what the primary acknowledged alone.

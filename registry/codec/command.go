@@ -22,6 +22,7 @@ const (
 	kindPutMember        kind = 17
 	kindRemoveMember     kind = 18
 	kindSetRotation      kind = 19
+	kindSetPause         kind = 20
 	kindRevoke           kind = 32
 	kindEscalate         kind = 33
 	kindElect            kind = 34
@@ -50,6 +51,7 @@ var kinds = map[kind]func() registry.Command{
 	kindPutMember:        func() registry.Command { return &registry.PutMember{} },
 	kindRemoveMember:     func() registry.Command { return &registry.RemoveMember{} },
 	kindSetRotation:      func() registry.Command { return &registry.SetRotation{} },
+	kindSetPause:         func() registry.Command { return &registry.SetPause{} },
 	kindRevoke:           func() registry.Command { return &registry.Revoke{} },
 	kindEscalate:         func() registry.Command { return &registry.Escalate{} },
 	kindElect:            func() registry.Command { return &registry.Elect{} },

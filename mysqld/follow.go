@@ -148,7 +148,30 @@ func (c *session) heedAndStart(ctx context.Context, src Source) error {
 	case src.SemiSync:
 		return errors.New("the server has no semi-sync replica plugin")
 	}
-	return c.do(ctx, textStartBoth)
+	return c.startBoth(ctx, src)
+}
+
+// errNoRelayLog is ER_REPLICA_RLI_INIT_REPOSITORY: a crash has left the relay log and what is written down of it at odds.
+const errNoRelayLog = 1872
+
+// startBoth starts to replicate. A MySQL server whose relay log is at odds with what it has written down never starts again by
+// itself. It begins a new one when everything that is known to have been received is applied; what it acknowledged
+// before that crash nobody counts, because its process is another one.
+func (c *session) startBoth(ctx context.Context, src Source) error {
+	err := c.do(ctx, textStartBoth)
+	if code(err) != errNoRelayLog || c.flavor != MySQL {
+		return err
+	}
+	_, received, errLook := c.look(ctx)
+	executed, errWhere := c.where(ctx)
+	if unseen := errors.Join(errLook, errWhere); unseen != nil {
+		return errors.Join(err, unseen)
+	}
+	if lost := received.Minus(executed); !lost.IsEmpty() {
+		return fmt.Errorf("%w: %s: %w", ErrRelayLogLost, gtid.Short(lost.String()), err)
+	}
+	c.log.Warn("the relay log cannot be used, and all that was received is applied: beginning a new one", "err", err)
+	return c.do(ctx, textStopBoth, "RESET REPLICA", c.point(src, setAutoPosition), textStartBoth)
 }
 
 // drain stops both threads after everything that was received is applied.

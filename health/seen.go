@@ -95,8 +95,11 @@ func (s *seen) observe(now time.Time) Observation {
 	if s.err != nil {
 		o.Unreachable = max(now.Sub(s.askedAt), time.Millisecond)
 	}
-	if !s.stoppedAt.IsZero() { // it answers nothing, asked or not
-		o.Unreachable = max(o.Unreachable, now.Sub(s.stoppedAt), time.Millisecond)
+	if !s.stoppedAt.IsZero() {
+		// It answers nothing, asked or not. That it was slow just before is no part of the pause: of one second it would make more.
+		if stopped := max(now.Sub(s.stoppedAt), time.Millisecond); o.Unreachable < stopped+doubtful {
+			o.Unreachable = stopped
+		}
 	}
 	if !s.heardAt.IsZero() {
 		o.Silence = now.Sub(s.heardAt)

@@ -50,6 +50,16 @@ func TestAStoppedServerIsUnreachableUntilItGoesOn(t *testing.T) {
 	if got := s.observe(at(1100)); got.Unreachable != time.Second || got.Calm() {
 		t.Errorf("stopped for a second: unreachable for %s, calm %t", got.Unreachable, got.Calm())
 	}
+	slow := watched().fails(20, 320)
+	slow.becomes(ProcessStopped, at(100))
+	if got := slow.looks(250, 1000).observe(at(1150)).Unreachable; got != 1050*time.Millisecond {
+		t.Errorf("stopped for 1.05 s, and slow before: unreachable for %s", got)
+	}
+	hung := watched().fails(20, 320)
+	hung.looks(250, 2000).becomes(ProcessStopped, at(2000))
+	if got := hung.observe(at(2100)).Unreachable; got != 2080*time.Millisecond {
+		t.Errorf("stopped after it had not answered for two seconds: unreachable for %s", got)
+	}
 	s.becomes(ProcessRunning, at(1120))
 	if got := s.observe(at(1130)).Unreachable; got != 0 {
 		t.Errorf("it goes on, and no question has failed: unreachable for %s", got)

@@ -29,23 +29,24 @@ func TestAPartitionEndsAReignOnlyWhereItsAckersCanBeFenced(t *testing.T) {
 func TestAPrimaryCutOffFromItsAckersIsReplacedWhereTheyCanServe(t *testing.T) {
 	away := func(s *scene, ids ...registry.InstanceID) *scene {
 		for _, id := range ids {
-			s.change(id, func(h *health.Heard) { h.Replication.SilenceMillis = 2000 })
+			s.change(id, func(h *health.Heard) { h.Replication.SilenceMillis = 4000 })
 		}
 		return s
 	}
 	cut := func(n int, ms int64) *scene { return away(group(n).canary(ms, true), "db2", "db3") }
 	runDecided(t, []decided{
-		{"for two seconds", cut(3, 2100), "revoke 2 PrimaryCutOff"},
+		{"for four seconds", cut(3, 4100), "revoke 2 PrimaryCutOff"},
 		{"for a second", cut(3, 1100), "nothing"},
+		{"for three seconds, as when many packets are lost", cut(3, 3500), "waiting AckersLonely"},
 		{"commits wait for something else", away(group(3).canary(2100, false), "db2", "db3"), "nothing"},
-		{"an acker heard it a second ago", cut(3, 3500).deaf("db2"), "waiting AckersLonely"},
-		{"one acker hears it", cut(3, 3500).hears("db2"), "waiting AckersLonely"},
-		{"one acker is unheard: it may acknowledge", cut(3, 3500).unheard("db3", time.Second), "waiting AckersLonely"},
-		{"one acker may have forgotten something", cut(3, 3500).amnesiac("db3"), "waiting AckersLonely"},
-		{"nobody would be left to acknowledge", away(group(2).canary(3500, true), "db2"), "waiting AckersLonely"},
+		{"an acker heard it a second ago", cut(3, 4500).deaf("db2"), "waiting AckersLonely"},
+		{"one acker hears it", cut(3, 4500).hears("db2"), "waiting AckersLonely"},
+		{"one acker is unheard: it may acknowledge", cut(3, 4500).unheard("db3", time.Second), "waiting AckersLonely"},
+		{"one acker may have forgotten something", cut(3, 4500).amnesiac("db3"), "waiting AckersLonely"},
+		{"nobody would be left to acknowledge", away(group(2).canary(4500, true), "db2"), "waiting AckersLonely"},
 		{"the policy is to go on alone, and somebody can take over", cut(3, 6000).with(func(d *registry.Database) { d.Policy.WhenAlone = registry.Yield }), "revoke 2 PrimaryCutOff"},
-		{"paused", cut(3, 3500).with(func(d *registry.Database) { d.Policy.Paused = true }), "waiting Paused"},
-		{"k = 2 of 4: one acker is not enough for a commit, and three can be fenced", away(group(5).k(2).canary(2100, true), "db2", "db3", "db4"), "revoke 2 PrimaryCutOff"},
-		{"k = 2 of 4: two ackers are enough, and something else is amiss", away(group(5).k(2).canary(3500, true), "db2", "db3"), "waiting AckersLonely"},
+		{"paused", cut(3, 4500).with(func(d *registry.Database) { d.Policy.Paused = true }), "waiting Paused"},
+		{"k = 2 of 4: one acker is not enough for a commit, and three can be fenced", away(group(5).k(2).canary(4100, true), "db2", "db3", "db4"), "revoke 2 PrimaryCutOff"},
+		{"k = 2 of 4: two ackers are enough, and something else is amiss", away(group(5).k(2).canary(4500, true), "db2", "db3"), "waiting AckersLonely"},
 	})
 }

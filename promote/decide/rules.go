@@ -22,7 +22,7 @@ type Rules struct {
 	// while too, and is no failure. For as long a disk must hang while somebody holds a lock, and a lock be held to be said.
 	Stalled, Stuck time.Duration
 	// CutOff is how long commits must have waited, and their ackers have heard nothing from the primary, before these are asked to
-	// serve.
+	// serve. Where a third of the packets is lost TCP is silent for three seconds now and then.
 	CutOff time.Duration
 	// Lonely is how long commits must have waited for ackers that do not hear the primary before it may go on alone.
 	Lonely time.Duration
@@ -50,7 +50,7 @@ func DefaultRules() Rules {
 		Hung:     3 * time.Second,
 		Stalled:  time.Second,
 		Stuck:    3 * time.Second,
-		CutOff:   2 * time.Second,
+		CutOff:   4 * time.Second,
 		Lonely:   5 * time.Second,
 		Winner:   1500 * time.Millisecond,
 		Patience: time.Second,

@@ -100,17 +100,20 @@ func (s *Server) StartApplier(ctx context.Context) error {
 // that does not run is started and must first apply everything. ErrRelayLogLost says that the applier stopped in
 // that very moment.
 //
-// On MariaDB nothing is done: every way to change the source deletes what was received and not applied. There the promise
-// of the guard alone keeps the receiver stopped until everything has been applied and Follow names the next source.
+// On MariaDB every way to change the source deletes what was received and not applied. There the promise of the guard alone keeps
+// the receiver stopped until everything has been applied and Follow names the next source; but who starts it by hand, or
+// restarts the server, starts one that acknowledges nothing.
 func (s *Server) FenceReceiver(ctx context.Context, tag string) error {
 	return s.on(ctx, s.control, "fence receiver", func(ctx context.Context, c *session) error {
 		rep, received, err := c.look(ctx)
 		host := "fenced-" + tag + ".invalid"
 		switch {
-		case err != nil || rep == nil || c.flavor == MariaDB || rep.SourceHost == host:
+		case err != nil || rep == nil || rep.SourceHost == host:
 			return err
 		case rep.Receiver != ReceiverStopped:
 			return fmt.Errorf("the receiver is %s", rep.Receiver)
+		case c.flavor == MariaDB:
+			return c.do(ctx, fmt.Sprintf(c.heed, 0))
 		}
 		if err := c.keepApplying(ctx, rep, received); err != nil {
 			return err

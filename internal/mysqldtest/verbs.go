@@ -66,14 +66,17 @@ func (s *Server) stopReceiver() {
 	s.conn++
 }
 
-// FenceReceiver points a stopped receiver of MySQL at nothing; on MariaDB it does nothing.
+// FenceReceiver points a stopped receiver of MySQL at nothing; on MariaDB one that is started acknowledges nothing.
 func (s *Server) FenceReceiver(ctx context.Context, tag string) error {
 	return s.on(ctx, func() error {
 		switch {
-		case !s.set || s.group.Flavor == mysqld.MariaDB:
+		case !s.set:
 			return nil
 		case s.receiver:
 			return fmt.Errorf("%w: the receiver runs", ErrRefused)
+		case s.group.Flavor == mysqld.MariaDB:
+			s.heeds = false
+			return nil
 		}
 		if !s.applier { // a CHANGE would purge the relay log
 			s.startApplier()

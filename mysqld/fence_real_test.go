@@ -20,7 +20,10 @@ func TestAFencedServerThatSomebodyStartsAcknowledgesNothing(t *testing.T) {
 		r.must(r.FenceReceiver(t.Context(), "2"))
 		r.exec("START REPLICA")
 		if bin.Family == lab.MariaDB {
-			until(t, "it receives", func() bool { rep := r.status().Replication; return rep != nil && rep.Receiver == mysqld.ReceiverRunning })
+			until(t, "it receives", func() bool {
+				rep := r.status().Replication
+				return rep != nil && rep.Receiver == mysqld.ReceiverRunning
+			})
 		}
 		if err := p.Canary(shortly(t), "db1"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a commit whose only acker is fenced: %v", err)

@@ -79,7 +79,7 @@ func start(t *testing.T, family lab.Family, supervise time.Duration, edit func(*
 	for _, s := range servers {
 		c.host(s, edit)
 	}
-	leader := &decide.Leader{Feed: c.log, Board: c.board, Proposer: c.log, Rules: decide.DefaultRules(), Logger: c.logger("leader"),
+	leader := &decide.Leader{Feed: c.log, Board: c.board, Proposer: c.log, Rules: alone(), Logger: c.logger("leader"),
 		Probe: func(ctx context.Context, addr string) health.Probe {
 			if mysqld.Probe(ctx, addr) == nil {
 				return health.ProbeAlive
@@ -233,6 +233,13 @@ func (c *trio) rows(id registry.InstanceID) string {
 		return err.Error()
 	}
 	return s.String
+}
+
+// alone are the rules, but a primary that is cut off from its replicas is left as it is until the test ends it.
+func alone() decide.Rules {
+	r := decide.DefaultRules()
+	r.CutOff = time.Hour
+	return r
 }
 
 // diverge leaves the primary alone with two writes that nobody acknowledges, and returns how to end it.
